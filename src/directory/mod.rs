@@ -1,0 +1,1 @@
+//! Who holds which SPN, and the state of the accounts behind them.

@@ -1,0 +1,1 @@
+//! Forward, reverse and alias answers for the names that matter.

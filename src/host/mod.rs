@@ -1,0 +1,1 @@
+//! What this machine knows: its names, its addresses, the hosts file.

@@ -1,0 +1,52 @@
+//! The typed changes that remedies are made of (DESIGN 7). `remedy` renders them as text; no rule holds a command.
+
+use super::directory::AccountNames;
+use super::spn::Spn;
+
+/// One step of a remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Add the SPN to the account. Active: for the AD administrator to run.
+    AddSpn {
+        /// What.
+        spn: Spn,
+        /// To whom.
+        account: AccountNames,
+    },
+    /// Remove the SPN from the account. Only where JUDGEMENT 16 (a) to (d) hold.
+    RemoveSpn {
+        /// What.
+        spn: Spn,
+        /// From whom.
+        account: AccountNames,
+    },
+    /// Ask the owner of the holder first: what we cannot prove to be a leftover.
+    AskOwner {
+        /// What.
+        spn: Spn,
+        /// Who holds it.
+        holder: AccountNames,
+    },
+    /// Give the instance a static TCP port (SQL Server Configuration Manager).
+    SetStaticPort {
+        /// `IPAll`, `IP1` …: the KB's remedy branches on it.
+        entries: Vec<String>,
+        /// The port.
+        port: u16,
+    },
+    /// Restart the SQL Server service.
+    RestartService,
+    /// T-SQL for the DBA to run, one batch.
+    TransactSql(String),
+    /// A key of the exporter's configuration, with an example.
+    Configure {
+        /// Key path, such as `instances[].fqdn`.
+        key: &'static str,
+        /// What to write there.
+        example: String,
+    },
+    /// A DNS record to correct, in words.
+    Dns(String),
+    /// What no command can do, in words.
+    Advice(String),
+}

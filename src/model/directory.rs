@@ -1,0 +1,176 @@
+//! What is asked of Active Directory and what it answered: holders of SPNs over the forest, service accounts, computer
+//! objects, the domains. Compared by objectSid, never by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::account::{AccountClass, AccountKey, Sid};
+use super::host::HostName;
+use super::instance::ClockReading;
+use super::observed::Known;
+use super::spn::Spn;
+
+/// The question: the union over all instances.
+#[derive(Debug, Clone, PartialEq, Eq, Default, PartialOrd, Ord)]
+pub struct DirectoryQuestion {
+    /// Domain controllers to ask, best first: URLs such as `ldaps://dc1.corp.contoso.com`.
+    pub servers: Vec<String>,
+    /// Global Catalogs to ask, best first: URLs with port 3268 or 3269 unless another is given.
+    pub global_catalogs: Vec<String>,
+    /// Holders of each of these are wanted, over the whole forest.
+    pub spns: BTreeSet<Spn>,
+    /// Every engine SPN with one of these hosts is wanted too (near misses, stale ones): prefix search.
+    pub hosts: BTreeSet<HostName>,
+    /// Service accounts: read whole, on a domain controller of their own domain.
+    pub accounts: BTreeSet<AccountKey>,
+    /// Computer objects and virtual computer objects: names only.
+    pub computers: BTreeSet<AccountKey>,
+}
+
+impl DirectoryQuestion {
+    /// Whether everything asked here was asked in `earlier` too.
+    pub fn is_part_of(&self, earlier: &Self) -> bool {
+        self.servers.iter().all(|server| earlier.servers.contains(server))
+            && self.global_catalogs.iter().all(|server| earlier.global_catalogs.contains(server))
+            && self.spns.is_subset(&earlier.spns)
+            && self.hosts.is_subset(&earlier.hosts)
+            && self.accounts.is_subset(&earlier.accounts)
+            && self.computers.is_subset(&earlier.computers)
+    }
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DirectoryFacts {
+    /// The domain controller that answered, and what its rootDSE says.
+    pub server: DirectoryServer,
+    /// The domains of the forest (crossRef objects under CN=Partitions).
+    pub domains: Known<Vec<Domain>>,
+    /// Every object of the forest that holds one of the SPNs asked for, or one with a host asked for, or whose UPN
+    /// equals one (`<spn>@<realm>`). Complete, or a gap.
+    pub holders: Known<Vec<Holder>>,
+    /// Service accounts asked for.
+    pub accounts: BTreeMap<AccountKey, Known<Lookup<Account>>>,
+    /// Computer objects asked for.
+    pub computers: BTreeMap<AccountKey, Known<Lookup<Computer>>>,
+    /// What the exporter's own account may do that it should not (JUDGEMENT 15 `exporter_overprivileged`): the service
+    /// accounts whose servicePrincipalName it may write (`allowedAttributesEffective`), by sAMAccountName.
+    pub writable_accounts: Known<Vec<String>>,
+}
+
+/// The domain controller in use.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DirectoryServer {
+    /// `dnsHostName` of the rootDSE, or the host asked.
+    pub name: String,
+    /// Its URL.
+    pub url: String,
+    /// URL of the Global Catalog in use.
+    pub global_catalog: Option<String>,
+    /// DNS name of its domain.
+    pub domain: String,
+    /// DNS name of the forest root.
+    pub forest: String,
+    /// `currentTime` of its rootDSE.
+    pub clock: Known<ClockReading>,
+    /// The AD site of this host, as the domain controller sees it (netlogon ping); `None` if it does not say.
+    pub site: Option<String>,
+}
+
+/// One domain of the forest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    /// `dnsRoot`.
+    pub dns_name: String,
+    /// `nETBIOSName`: not the first DNS label.
+    pub netbios_name: String,
+    /// `nCName`.
+    pub naming_context: String,
+}
+
+/// What a look-up of an object gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// The object.
+    Found(T),
+    /// The search was complete and nothing visible to us has that name.
+    NotFound,
+    /// The name belongs to a domain outside this forest and `directory.also` does not name it.
+    OutsideForest,
+    /// More than one object has that name; none of them is taken.
+    Ambiguous,
+}
+
+impl<T> Lookup<T> {
+    /// The object, if there is exactly one.
+    pub fn found(&self) -> Option<&T> {
+        match self {
+            Self::Found(object) => Some(object),
+            Self::NotFound | Self::OutsideForest | Self::Ambiguous => None,
+        }
+    }
+}
+
+/// Names of an account, for people, labels and remedies. Attacker-chosen text: escape it everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AccountNames {
+    /// objectSid.
+    pub sid: Sid,
+    /// objectGUID in its usual text form.
+    pub guid: Option<String>,
+    /// Distinguished name.
+    pub dn: String,
+    /// NetBIOS name of its domain; its DNS name where the NetBIOS name is not known.
+    pub domain: String,
+    /// `sAMAccountName`.
+    pub sam: String,
+    /// Class.
+    pub class: AccountClass,
+    /// Not disabled (userAccountControl 0x2, MS-ADTS 2.2.16); `None` if the attribute is hidden.
+    pub enabled: Option<bool>,
+}
+
+impl AccountNames {
+    /// `DOMAIN\name`.
+    pub fn nt_name(&self) -> String {
+        format!("{}\\{}", self.domain, self.sam)
+    }
+}
+
+/// An object that holds SPNs, as the Global Catalog shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Who.
+    pub names: AccountNames,
+    /// Those of its SPNs that were asked for or have a host asked for.
+    pub spns: Vec<Spn>,
+    /// `userPrincipalName`.
+    pub upn: Option<String>,
+    /// Whether `spns` were read on a domain controller of its own domain, which beats the Global Catalog.
+    pub read_at_home: bool,
+}
+
+/// A service account, read on a domain controller of its own domain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// Who.
+    pub names: AccountNames,
+    /// All its SPNs; a gap if the attribute could not be read there.
+    pub spns: Known<Vec<Spn>>,
+    /// `dNSHostName` and `msDS-AdditionalDnsHostName`.
+    pub host_names: Vec<HostName>,
+    /// `whenChanged`, Unix seconds.
+    pub changed: Option<f64>,
+    /// `adminCount` = 1: protected by AdminSDHolder.
+    pub is_protected: bool,
+}
+
+/// The names of a computer object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Computer {
+    /// Who.
+    pub names: AccountNames,
+    /// `dNSHostName`.
+    pub dns_host_name: Option<HostName>,
+    /// `msDS-AdditionalDnsHostName`: aliases that AD proves.
+    pub additional_names: Vec<HostName>,
+}

@@ -1,0 +1,138 @@
+//! What the operator declared and judgement needs: names, ports, thresholds, what is accepted. The settings of the
+//! probes' own connections are theirs (`sqlserver::Settings`, `directory::Settings` …).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::host::HostName;
+
+/// Everything the pure part needs of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// One for each instance, in the order of the configuration; `Evidence::instances` has the same order.
+    pub instances: Vec<InstanceSettings>,
+    /// Domain of the host and what to ask of the directory.
+    pub directory: DirectorySettings,
+    /// `dns.enabled`.
+    pub dns_enabled: bool,
+    /// `thresholds`.
+    pub thresholds: Thresholds,
+    /// `policy.kerberos_required`: the fallback itself is an outage.
+    pub kerberos_required: bool,
+    /// `connections.ignore`.
+    pub ignore: Ignored,
+    /// `connections.ntlm_clients`: how many clients to list; 0 lists none in metrics.
+    pub ntlm_clients: usize,
+    /// `accept`.
+    pub accept: Vec<Accepted>,
+    /// `labels.accounts`.
+    pub account_label: AccountLabel,
+}
+
+/// What the operator said of one instance.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct InstanceSettings {
+    /// The label `mssql_instance`.
+    pub name: String,
+    /// `address` as configured, for people.
+    pub address: String,
+    /// `fqdn`: the operator's word on the name that clients use.
+    pub fqdn: Option<HostName>,
+    /// `service_account`: needed on Linux, where SQL Server cannot tell it.
+    pub service_account: Option<String>,
+    /// `aliases`.
+    pub aliases: Vec<Alias>,
+    /// `expect.ports`: client-visible ports behind NAT or published by a container.
+    pub expect_ports: BTreeSet<u16>,
+    /// `expect.short_names`.
+    pub expect_short_names: bool,
+    /// `local_addresses`: further addresses whose connections are local.
+    pub local_addresses: Vec<IpAddr>,
+}
+
+/// A further name that clients use, with its own port where one is given.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Alias {
+    /// The name as typed by clients.
+    pub host: HostName,
+    /// `name:port`; without it every live port counts.
+    pub port: Option<u16>,
+}
+
+/// What pipeline needs of `directory`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DirectorySettings {
+    /// `directory.enabled`.
+    pub enabled: bool,
+    /// `directory.domain`: DNS name of the host's AD domain.
+    pub domain: Option<HostName>,
+    /// `directory.site`.
+    pub site: Option<String>,
+    /// `directory.servers`: URLs; empty means discovery by SRV.
+    pub servers: Vec<String>,
+    /// `directory.global_catalogs`: URLs.
+    pub global_catalogs: Vec<String>,
+    /// `directory.also`: DNS names of further domains or forests that may hold service accounts.
+    pub also: Vec<HostName>,
+}
+
+/// `thresholds`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    /// `password_expiring`.
+    pub password_expiring: Duration,
+    /// `clock_skew`.
+    pub clock_skew: Duration,
+    /// `ntlm_share`, 0 to 1.
+    pub ntlm_share: f64,
+    /// `ntlm_min_connections`.
+    pub ntlm_min_connections: u64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            password_expiring: Duration::from_secs(14 * 86_400),
+            clock_skew: Duration::from_secs(120),
+            ntlm_share: 0.05,
+            ntlm_min_connections: 5,
+        }
+    }
+}
+
+/// `connections.ignore`: NTLM clients that do not count for `ntlm_fallback`. Compared without case.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ignored {
+    /// Client addresses or host names.
+    pub hosts: Vec<String>,
+    /// Program names.
+    pub programs: Vec<String>,
+    /// Logins.
+    pub logins: Vec<String>,
+}
+
+/// One entry of `accept`: the finding stays visible and stops alerting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Name of the finding.
+    pub finding: String,
+    /// The subject it is accepted for; compared without case.
+    pub subject: String,
+    /// Why, for the people who read it later.
+    pub reason: String,
+    /// Last day (UTC) on which it is accepted, as days since 1970-01-01; `None`: for good.
+    pub until: Option<u64>,
+}
+
+/// `labels.accounts`: how accounts appear in metric labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccountLabel {
+    /// `DOMAIN\name`.
+    #[default]
+    Name,
+    /// The SID.
+    Sid,
+    /// A short hash of the SID.
+    Hash,
+}

@@ -1,0 +1,1 @@
+//! What the SQL instance says about itself and its connections.
