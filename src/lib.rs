@@ -8,16 +8,27 @@
 //! refresh: one task a probe, when it asks; app: puts the parts together; model: the shared vocabulary
 //! ```
 
-pub mod model;
-
 pub mod cli;
 
 pub mod config;
 
+pub mod model;
+
 pub mod sqlserver;
+
+pub mod expected;
 
 pub mod directory;
 
 pub mod dns;
 
 pub mod host;
+
+pub mod findings;
+
+pub mod remedy;
+
+pub mod pipeline;
+
+#[cfg(test)]
+mod samples;

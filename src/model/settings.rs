@@ -37,6 +37,8 @@ pub struct InstanceSettings {
     pub name: String,
     /// `address` as configured, for people.
     pub address: String,
+    /// Its host part where that is a DNS name other than `localhost`: a name that clients use too.
+    pub address_host: Option<HostName>,
     /// `fqdn`: the operator's word on the name that clients use.
     pub fqdn: Option<HostName>,
     /// `service_account`: needed on Linux, where SQL Server cannot tell it.
@@ -73,6 +75,8 @@ pub struct DirectorySettings {
     pub servers: Vec<String>,
     /// `directory.global_catalogs`: URLs.
     pub global_catalogs: Vec<String>,
+    /// Whether discovered servers are spoken to over LDAPS: a simple bind without StartTLS.
+    pub ldaps: bool,
     /// `directory.also`: DNS names of further domains or forests that may hold service accounts.
     pub also: Vec<HostName>,
 }

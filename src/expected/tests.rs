@@ -1,0 +1,1 @@
+//! Tables for names, ports and expected SPNs (JUDGEMENT 1, 2, 4).

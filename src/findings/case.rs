@@ -1,0 +1,176 @@
+//! What a rule is given: one instance's evidence, and accessors that answer with the fact or the gap. Evidence is read
+//! only through them, so `?` inside a rule *is* the third state.
+
+use crate::expected::{Names, Ports, ServiceAccount};
+use crate::model::account::Sid;
+use crate::model::connections::Connections;
+use crate::model::directory::{Account, DirectoryFacts, Holder};
+use crate::model::dns::{DnsFacts, Forward};
+use crate::model::evidence::{Evidence, InstanceEvidence, Probe};
+use crate::model::host::HostName;
+use crate::model::instance::{Instance, Registry};
+use crate::model::machine::Machine;
+use crate::model::observed::{Gap, Known, Now};
+use crate::model::settings::{InstanceSettings, Settings};
+
+use super::picture::{Picture, account_of};
+use super::spns::JudgedSpn;
+use super::{Finding, Outcome};
+
+/// One instance, as a rule sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The operator's words.
+    pub settings: &'a Settings,
+    /// His words on this instance.
+    pub own: &'a InstanceSettings,
+    /// All evidence.
+    pub evidence: &'a Evidence,
+    /// This instance's evidence.
+    pub slots: &'a InstanceEvidence,
+    /// What was worked out for all rules.
+    pub picture: &'a Picture,
+    /// Why the directory is not asked at all, if so.
+    pub directory_gap: Option<&'a Gap>,
+    /// The moment of judgement.
+    pub now: Now,
+    /// The causes' outcomes; empty while the causes are judged.
+    causes: &'a [Finding],
+}
+
+impl<'a> Case<'a> {
+    /// The case of instance number `index`; `None` if there is no such instance.
+    pub fn new(
+        settings: &'a Settings,
+        evidence: &'a Evidence,
+        index: usize,
+        picture: &'a Picture,
+        directory_gap: Option<&'a Gap>,
+        now: Now,
+    ) -> Option<Self> {
+        let own = settings.instances.get(index)?;
+        let slots = evidence.instances.get(index)?;
+        Some(Self { settings, own, evidence, slots, picture, directory_gap, now, causes: &[] })
+    }
+
+    /// The same case with the causes' outcomes at hand, for the symptoms.
+    #[must_use]
+    pub const fn with_causes(mut self, causes: &'a [Finding]) -> Self {
+        self.causes = causes;
+        self
+    }
+
+    /// What the instance said about itself.
+    pub fn instance(&self) -> Known<&'a Instance> {
+        self.slots.sqlserver.answer(Probe::SqlServer, self.now).map(|good| &good.facts)
+    }
+
+    /// Its network configuration.
+    pub fn registry(&self) -> Known<&'a Registry> {
+        self.instance()?.registry.as_ref().map_err(Clone::clone)
+    }
+
+    /// Who is connected.
+    pub fn connections(&self) -> Known<&'a Connections> {
+        self.slots.connections.answer(Probe::Connections, self.now).map(|good| &good.facts)
+    }
+
+    /// What the directory said.
+    pub fn directory(&self) -> Known<&'a DirectoryFacts> {
+        match (self.evidence.directory.answer(Probe::Directory, self.now), self.directory_gap) {
+            (Ok(good), _) => Ok(&good.facts),
+            (Err(_), Some(gap)) => Err(gap.clone()),
+            (Err(gap), None) => Err(gap),
+        }
+    }
+
+    /// The holders in the forest, if the search was complete.
+    pub fn holders(&self) -> Known<&'a [Holder]> {
+        self.directory()?.holders.as_deref().map_err(Clone::clone)
+    }
+
+    /// The service account as AD has it, read at home.
+    pub fn account(&self) -> Known<&'a Account> {
+        account_of(self.directory()?, &self.service_account()?.key)
+    }
+
+    /// The account of this SID, if it was read on a domain controller of its own domain.
+    pub fn read_at_home(&self, sid: &Sid) -> Option<&'a Account> {
+        let accounts = &self.directory().ok()?.accounts;
+        accounts
+            .values()
+            .filter_map(|known| known.as_ref().ok()?.found())
+            .find(|account| account.names.sid == *sid)
+    }
+
+    /// Its SID, where known: what holders are compared with.
+    pub fn right_sid(&self) -> Option<&'a Sid> {
+        self.picture.holder.as_ref().ok().map(|holder| &holder.sid)
+    }
+
+    /// The service account as named.
+    pub fn service_account(&self) -> Known<&'a ServiceAccount> {
+        self.picture.account.as_ref().map_err(Clone::clone)
+    }
+
+    /// What DNS said.
+    pub fn dns(&self) -> Known<&'a DnsFacts> {
+        self.evidence.dns.answer(Probe::Dns, self.now).map(|good| &good.facts)
+    }
+
+    /// What DNS said of this name; a failed look-up is a gap.
+    pub fn forward(&self, name: &HostName) -> Known<&'a Forward> {
+        match self.dns()?.names.get(name) {
+            None => Err(Gap::peer_failed(format!("{name} has not been looked up yet"))),
+            Some(Forward::Failed(why)) => Err(Gap::peer_failed(format!("look-up of {name} failed: {why}"))),
+            Some(answer) => Ok(answer),
+        }
+    }
+
+    /// What this machine said.
+    pub fn machine(&self) -> Known<&'a Machine> {
+        self.evidence.host.answer(Probe::Host, self.now).map(|good| &good.facts)
+    }
+
+    /// The names of the instance.
+    pub fn names(&self) -> Known<&'a Names> {
+        self.picture.names.as_ref().map_err(Clone::clone)
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> Known<&'a Ports> {
+        self.picture.ports.as_ref().map_err(Clone::clone)
+    }
+
+    /// The expected SPNs with the state of each.
+    pub fn spns(&self) -> Known<&'a [JudgedSpn]> {
+        self.picture.spns.as_deref().map_err(Clone::clone)
+    }
+
+    /// Those that pass the filter.
+    pub fn spns_where(
+        &self,
+        filter: impl Fn(&JudgedSpn) -> bool + 'a,
+    ) -> Known<impl Iterator<Item = &'a JudgedSpn>> {
+        self.spns().map(|spns| spns.iter().filter(move |spn| filter(spn)))
+    }
+
+    /// The outcome of a cause, for a symptom.
+    pub fn cause(&self, name: &str) -> Option<Outcome> {
+        self.causes.iter().find(|finding| finding.rule.name == name).map(|finding| finding.outcome)
+    }
+
+    /// The reason why the operator accepts this finding for this subject, if he does and its last day is not over.
+    pub fn accepted(&self, finding: &str, subject: &str) -> Option<String> {
+        let today = (self.now.unix_seconds() / 86_400.0).max(0.0) as u64;
+        self.settings
+            .accept
+            .iter()
+            .find(|accept| {
+                accept.finding == finding
+                    && accept.subject.to_lowercase() == subject.to_lowercase()
+                    && accept.until.is_none_or(|until| today <= until)
+            })
+            .map(|accept| accept.reason.clone())
+    }
+}

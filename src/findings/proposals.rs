@@ -1,0 +1,51 @@
+//! What may be proposed about an SPN (JUDGEMENT 16): an active change only on proof, else "ask the owner first". They may
+//! point to, or belong to, a healthy server.
+
+use crate::model::account::AccountClass;
+use crate::model::change::Change;
+use crate::model::directory::AccountNames;
+
+use super::Case;
+use super::spns::JudgedSpn;
+
+/// Taking the SPN from this holder: active only if its host part is an own name and it is served now by this instance
+/// (a, b), and every holder's own domain was read (d). That the expected account has it, or gets it in the same plan
+/// (c), is the caller's to see to.
+pub(super) fn removal(case: &Case<'_>, judged: &JudgedSpn, holder: &AccountNames) -> Change {
+    let spn = judged.expected.spn.clone();
+    let is_complete = judged.holders.as_deref().unwrap_or_default().iter().all(|holder| {
+        case.read_at_home(&holder.sid).is_some_and(|account| {
+            account.spns.as_ref().is_ok_and(|spns| spns.contains(&spn)) && !account.is_protected
+        })
+    });
+    if judged.expected.is_proven_ours && is_complete {
+        Change::RemoveSpn { spn, account: holder.clone() }
+    } else {
+        Change::AskOwner { spn, holder: holder.clone() }
+    }
+}
+
+/// Giving the SPN to the service account; `Err` says why nothing is proposed.
+pub(super) fn addition(case: &Case<'_>, judged: &JudgedSpn) -> Result<Vec<Change>, String> {
+    let spn = judged.expected.spn.clone();
+    let account = case.picture.holder.clone().map_err(|gap| format!("the account is not known: {gap}"))?;
+    if case.account().is_ok_and(|account| account.is_protected) {
+        return Err(format!(
+            "{} is protected (adminCount = 1): an administrative account must not run a service; no command is \
+             proposed",
+            account.nt_name()
+        ));
+    }
+    let registers_itself =
+        matches!(account.class, AccountClass::GroupManaged | AccountClass::DelegatedManaged);
+    if registers_itself && judged.expected.is_automatic {
+        let advice = format!(
+            "{} is a {}: the engine registers this SPN by itself at the next start; if it stays missing, its error \
+             log says why (26067)",
+            account.nt_name(),
+            account.class.name()
+        );
+        return Ok(vec![Change::RestartService, Change::Advice(advice)]);
+    }
+    Ok(vec![Change::AddSpn { spn, account }])
+}

@@ -1,0 +1,334 @@
+//! The story in one file, and pure: what each probe is to be asked, given the evidence so far, and what the evidence
+//! means. What SQL Server said gives the names, ports and SPNs; they give the questions for the directory and for DNS;
+//! what those answer may widen the next question; all of it together is judged.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::findings::ntlm::{self, Tally};
+use crate::findings::picture::{Outline, Picture};
+use crate::findings::verdict::{Verdict, verdict};
+use crate::findings::{Case, Finding, judge};
+use crate::model::account::AccountKey;
+use crate::model::connections::ConnectionsQuestion;
+use crate::model::directory::DirectoryQuestion;
+use crate::model::dns::{DnsQuestion, Service};
+use crate::model::evidence::{Evidence, Probe};
+use crate::model::host::HostName;
+use crate::model::observed::{Gap, Known, Now};
+use crate::model::settings::{InstanceSettings, Settings};
+
+/// What each probe is to be asked now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Questions {
+    /// For each instance, in order: what counting its connections needs to know.
+    pub connections: Vec<ConnectionsQuestion>,
+    /// For the directory; a gap when there is nobody to ask or nothing to ask for.
+    pub directory: Known<DirectoryQuestion>,
+    /// For DNS; a gap when there is nothing to ask for.
+    pub dns: Known<DnsQuestion>,
+}
+
+/// What the evidence means.
+#[derive(Debug, Clone)]
+pub struct Assessment {
+    /// The moment of judgement.
+    pub at: Now,
+    /// The operator's words it was judged by.
+    pub settings: Arc<Settings>,
+    /// The evidence it was judged from.
+    pub evidence: Arc<Evidence>,
+    /// One for each instance, in the order of the configuration.
+    pub instances: Vec<InstanceAssessment>,
+    /// Why the directory is not asked at all, if so.
+    pub directory_gap: Option<Gap>,
+}
+
+/// One instance, judged.
+#[derive(Debug, Clone)]
+pub struct InstanceAssessment {
+    /// The label `mssql_instance`.
+    pub name: String,
+    /// What was worked out on the way.
+    pub picture: Picture,
+    /// Remote NTLM by cause.
+    pub ntlm: Known<Tally>,
+    /// Every rule's outcome.
+    pub findings: Vec<Finding>,
+    /// All in one word.
+    pub verdict: Verdict,
+}
+
+/// The next question for each probe.
+pub fn questions(settings: &Settings, evidence: &Evidence, now: Now) -> Questions {
+    let outlines: Vec<Outline> =
+        (0..settings.instances.len()).map(|index| Outline::of(settings, evidence, index, now)).collect();
+    let connections = settings
+        .instances
+        .iter()
+        .enumerate()
+        .map(|(index, own)| connections_question(own, evidence, index, now))
+        .collect();
+    Questions {
+        connections,
+        directory: directory_question(settings, evidence, &outlines, now),
+        dns: dns_question(settings, evidence, &outlines, now),
+    }
+}
+
+/// Judges everything at hand.
+pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> Assessment {
+    let directory_gap = questions(settings, &evidence, now).directory.err();
+    let instances = settings
+        .instances
+        .iter()
+        .enumerate()
+        .filter_map(|(index, own)| {
+            let picture = Picture::of(settings, &evidence, index, directory_gap.as_ref(), now);
+            let case = Case::new(settings, &evidence, index, &picture, directory_gap.as_ref(), now)?;
+            let findings = judge(&case);
+            let ntlm = ntlm::tally(&case);
+            let verdict = verdict(picture.scope.is_ok(), &findings);
+            Some(InstanceAssessment { name: own.name.clone(), picture, ntlm, findings, verdict })
+        })
+        .collect();
+    Assessment { at: now, settings: Arc::clone(settings), evidence, instances, directory_gap }
+}
+
+/// The addresses whose connections are local (JUDGEMENT 11.2). The interfaces of the exporter's host count only if it is
+/// proven to be the instance's host; else a remote exporter would turn its own host "local".
+fn connections_question(
+    own: &InstanceSettings,
+    evidence: &Evidence,
+    index: usize,
+    now: Now,
+) -> ConnectionsQuestion {
+    let mut addresses: BTreeSet<_> =
+        own.local_addresses.iter().map(|address| address.to_canonical()).collect();
+    let slot = evidence.instances.get(index).map(|slots| &slots.sqlserver);
+    if let Some(Ok(good)) = slot.map(|slot| slot.answer(Probe::SqlServer, now)) {
+        let instance = &good.facts;
+        addresses.extend(instance.local_addresses.iter().flatten());
+        if let Ok(listeners) = &instance.listeners {
+            addresses.extend(listeners.iter().filter_map(|row| row.address).filter(|a| !a.is_unspecified()));
+        }
+        if let Ok(availability) = &instance.availability {
+            addresses.extend(availability.listeners.iter().flat_map(|l| l.online_addresses.iter().copied()));
+        }
+        let is_on_host = instance.own_session.as_ref().is_ok_and(|session| session.is_on_host());
+        if let (true, Ok(machine)) = (is_on_host, evidence.host.answer(Probe::Host, now)) {
+            addresses.extend(machine.facts.addresses.iter().flatten());
+        }
+    }
+    // Loopback is told by the statement itself; the 32 places are for addresses it cannot know.
+    let local_addresses =
+        addresses.into_iter().map(|a| a.to_canonical()).filter(|a| !a.is_loopback()).collect();
+    ConnectionsQuestion { local_addresses }
+}
+
+/// The AD domain of this host: the operator's word, else the host's.
+fn domain(settings: &Settings, evidence: &Evidence, now: Now) -> Option<HostName> {
+    settings.directory.domain.clone().or_else(|| {
+        let machine = evidence.host.answer(Probe::Host, now).ok()?;
+        machine.facts.domain.clone()
+    })
+}
+
+fn directory_question(
+    settings: &Settings,
+    evidence: &Evidence,
+    outlines: &[Outline],
+    now: Now,
+) -> Known<DirectoryQuestion> {
+    if !settings.directory.enabled {
+        return Err(Gap::disabled("directory.enabled is false"));
+    }
+    if !outlines.is_empty() && outlines.iter().all(|outline| outline.scope.is_err()) {
+        return Err(Gap::not_applicable("no instance is in a domain"));
+    }
+    let mut question = servers(settings, evidence, now)?;
+    for (index, outline) in outlines.iter().enumerate().filter(|(_, outline)| outline.scope.is_ok()) {
+        if let Ok(account) = &outline.account {
+            question.accounts.insert(account.key.clone());
+        }
+        question.spns.extend(outline.expected.iter().flatten().map(|expected| expected.spn.clone()));
+        if let Ok(names) = &outline.names {
+            question.hosts.insert(names.primary.clone());
+            question.hosts.extend(names.own.iter().cloned());
+        }
+        question.computers.extend(computers(evidence, index, now));
+    }
+    question.accounts.extend(strangers(evidence, &question, now));
+    Ok(question)
+}
+
+/// Computer objects whose names matter: the instance's own (or its cluster's), and those of its listeners.
+fn computers(evidence: &Evidence, index: usize, now: Now) -> BTreeSet<AccountKey> {
+    let Some(slots) = evidence.instances.get(index) else { return BTreeSet::new() };
+    let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, now) else { return BTreeSet::new() };
+    let instance = &good.facts;
+    let mut computers = BTreeSet::new();
+    if !instance.properties.machine_name.is_empty() {
+        computers.insert(AccountKey::computer(None, &instance.properties.machine_name));
+    }
+    if let Ok(availability) = &instance.availability {
+        computers.extend(
+            availability
+                .listeners
+                .iter()
+                .filter(|listener| !listener.is_distributed_network_name)
+                .map(|listener| AccountKey::computer(None, &listener.dns_name)),
+        );
+    }
+    computers
+}
+
+/// Accounts that hold an expected SPN and are not a service account of ours: they are read in their own domain before
+/// anything may be said about taking it from them (JUDGEMENT 16 d). At most a handful; none in a healthy forest.
+fn strangers(evidence: &Evidence, question: &DirectoryQuestion, now: Now) -> Vec<AccountKey> {
+    const MOST: usize = 16;
+    let Ok(good) = evidence.directory.answer(Probe::Directory, now) else { return Vec::new() };
+    let ours: Vec<_> = question
+        .accounts
+        .iter()
+        .filter_map(|key| good.facts.accounts.get(key)?.as_ref().ok()?.found())
+        .map(|account| &account.names.sid)
+        .collect();
+    let Ok(holders) = &good.facts.holders else { return Vec::new() };
+    holders
+        .iter()
+        .filter(|holder| !ours.contains(&&holder.names.sid))
+        .filter(|holder| holder.spns.iter().any(|spn| question.spns.contains(spn)))
+        .map(|holder| AccountKey::sam(Some(&holder.names.domain), &holder.names.sam))
+        .take(MOST)
+        .collect()
+}
+
+/// Whom to ask: the configured servers, else those that DNS names, own site first (JUDGEMENT 9).
+fn servers(settings: &Settings, evidence: &Evidence, now: Now) -> Known<DirectoryQuestion> {
+    let configured = &settings.directory;
+    let mut question = DirectoryQuestion::default();
+    question.servers.clone_from(&configured.servers);
+    question.global_catalogs.clone_from(&configured.global_catalogs);
+    if question.servers.is_empty() {
+        let Some(domain) = domain(settings, evidence, now) else {
+            return Err(Gap::peer_failed(
+                "the AD domain of this host is not known; set directory.domain or directory.servers",
+            ));
+        };
+        let names = ServiceNames::of(settings, evidence, &domain, now);
+        question.servers = urls(settings, evidence, &names.controllers, false, now);
+        if question.global_catalogs.is_empty() {
+            question.global_catalogs = urls(settings, evidence, &names.catalogs, true, now);
+        }
+        if question.servers.is_empty() {
+            return Err(Gap::peer_failed(format!(
+                "DNS names no domain controller of {domain} ({}); set directory.servers",
+                names.controllers.join(", ")
+            )));
+        }
+    }
+    if question.global_catalogs.is_empty() {
+        question.global_catalogs = question.servers.iter().filter_map(|url| catalog_beside(url)).collect();
+    }
+    Ok(question)
+}
+
+/// SRV owner names, own site first: read-only domain controllers register only site-specific ones, and the domain-wide
+/// ones lead a DMZ server to firewalled hubs (JUDGEMENT 9). MS-ADTS 6.3.2.3 has the names.
+struct ServiceNames {
+    controllers: Vec<String>,
+    catalogs: Vec<String>,
+}
+
+impl ServiceNames {
+    fn of(settings: &Settings, evidence: &Evidence, domain: &HostName, now: Now) -> Self {
+        let answered = evidence.directory.answer(Probe::Directory, now).ok().map(|good| &good.facts.server);
+        let site =
+            settings.directory.site.clone().or_else(|| answered.and_then(|server| server.site.clone()));
+        let forest = answered.map_or_else(|| domain.to_string(), |server| server.forest.to_lowercase());
+        let of = |kind: &str, root: &str| {
+            let mut names = Vec::new();
+            if let Some(site) = &site {
+                names.push(format!("_ldap._tcp.{site}._sites.{kind}._msdcs.{root}"));
+            }
+            names.push(format!("_ldap._tcp.{kind}._msdcs.{root}"));
+            names
+        };
+        Self { controllers: of("dc", domain.as_str()), catalogs: of("gc", &forest) }
+    }
+}
+
+/// The ports of LDAP over TLS, and of the Global Catalog with and without it (MS-ADTS 5.1.1).
+const LDAPS_PORT: u16 = 636;
+const CATALOG_PORT: u16 = 3268;
+const CATALOG_TLS_PORT: u16 = 3269;
+
+fn urls(settings: &Settings, evidence: &Evidence, names: &[String], catalog: bool, now: Now) -> Vec<String> {
+    let Ok(good) = evidence.dns.answer(Probe::Dns, now) else { return Vec::new() };
+    let mut urls: Vec<String> = Vec::new();
+    for name in names {
+        let Some(Service::Found(targets)) = good.facts.services.get(name) else { continue };
+        for target in targets {
+            let url = match (settings.directory.ldaps, catalog) {
+                (true, false) => format!("ldaps://{}:{LDAPS_PORT}", target.host),
+                (true, true) => format!("ldaps://{}:{CATALOG_TLS_PORT}", target.host),
+                (false, _) => format!("ldap://{}:{}", target.host, target.port),
+            };
+            if !urls.contains(&url) {
+                urls.push(url);
+            }
+        }
+    }
+    urls
+}
+
+/// The Global Catalog port of a configured server.
+fn catalog_beside(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (port, usual) = match scheme {
+        "ldaps" => (CATALOG_TLS_PORT, ":636"),
+        "ldap" => (CATALOG_PORT, ":389"),
+        _ => return None,
+    };
+    let rest = rest.trim_end_matches('/');
+    let host = rest.strip_suffix(usual).unwrap_or(rest);
+    // An unusual port says nothing about where the Global Catalog would be.
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    (!has_port || host.ends_with(']')).then(|| format!("{scheme}://{host}:{port}"))
+}
+
+fn dns_question(
+    settings: &Settings,
+    evidence: &Evidence,
+    outlines: &[Outline],
+    now: Now,
+) -> Known<DnsQuestion> {
+    if !settings.dns_enabled {
+        return Err(Gap::disabled("dns.enabled is false"));
+    }
+    let mut question = DnsQuestion::default();
+    for (own, outline) in settings.instances.iter().zip(outlines) {
+        question.names.extend(own.address_host.iter().cloned());
+        question.names.extend(own.fqdn.iter().cloned());
+        question.names.extend(own.aliases.iter().map(|alias| alias.host.clone()));
+        if let Ok(names) = &outline.names {
+            question.names.insert(names.primary.clone());
+            question.names.extend(names.contradictions.iter().map(|(_, name)| name.clone()));
+        }
+        let hosts = outline.expected.iter().flatten().filter(|expected| !expected.is_short);
+        question.names.extend(hosts.filter_map(|expected| expected.spn.host()));
+    }
+    let in_scope = outlines.is_empty() || outlines.iter().any(|outline| outline.scope.is_ok());
+    if settings.directory.enabled && settings.directory.servers.is_empty() && in_scope {
+        if let Some(domain) = domain(settings, evidence, now) {
+            let names = ServiceNames::of(settings, evidence, &domain, now);
+            question.services.extend(names.controllers);
+            question.services.extend(names.catalogs);
+        }
+    }
+    if question == DnsQuestion::default() {
+        return Err(Gap::not_applicable("no name is known yet that DNS could be asked for"));
+    }
+    Ok(question)
+}

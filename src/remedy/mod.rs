@@ -1,0 +1,146 @@
+//! Typed changes as text that people run or read. Pure. Names from AD are attacker-chosen text: they reach a command
+//! only through the strict allow-list of `setspn`, and any other text only escaped.
+
+use crate::model::change::Change;
+
+pub mod setspn;
+
+/// One step of a remedy as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What to do, one line, safe to print.
+    pub text: String,
+    /// The command that does it, if there is one that may be proposed.
+    pub command: Option<String>,
+    /// Who runs it.
+    pub by: By,
+}
+
+/// Who carries a step out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The AD administrator.
+    DirectoryAdministrator,
+    /// The DBA.
+    DatabaseAdministrator,
+    /// Whoever runs DNS.
+    DnsAdministrator,
+    /// Whoever runs the exporter.
+    Operator,
+    /// Whoever it concerns.
+    Anyone,
+}
+
+impl By {
+    /// For people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DirectoryAdministrator => "AD administrator",
+            Self::DatabaseAdministrator => "DBA",
+            Self::DnsAdministrator => "DNS administrator",
+            Self::Operator => "exporter's operator",
+            Self::Anyone => "anyone",
+        }
+    }
+}
+
+/// A change as one step.
+pub fn step(change: &Change) -> Step {
+    let by_hand = |by: By, text: String| Step { text: printable(&text), command: None, by };
+    match change {
+        Change::AddSpn { spn, account } => match setspn::add(spn, account) {
+            Ok(command) => Step {
+                text: format!("add {} to {}", printable(&spn.label()), printable(&account.nt_name())),
+                command: Some(command),
+                by: By::DirectoryAdministrator,
+            },
+            Err(why) => by_hand(By::DirectoryAdministrator, format!("add the SPN: {why}")),
+        },
+        Change::RemoveSpn { spn, account } => match setspn::remove(spn, account) {
+            Ok(command) => Step {
+                text: format!("remove {} from {}", printable(&spn.label()), printable(&account.nt_name())),
+                command: Some(command),
+                by: By::DirectoryAdministrator,
+            },
+            Err(why) => by_hand(By::DirectoryAdministrator, format!("remove the SPN: {why}")),
+        },
+        Change::AskOwner { spn, holder } => by_hand(
+            By::DirectoryAdministrator,
+            format!(
+                "ask the owner of {} first whether {} still serves something; nothing is proposed without that",
+                holder.nt_name(),
+                spn.label()
+            ),
+        ),
+        Change::SetStaticPort { entries, port } => by_hand(
+            By::DatabaseAdministrator,
+            format!(
+                "SQL Server Configuration Manager, Protocols, TCP/IP, IP Addresses: under {} clear TCP Dynamic \
+                 Ports, set TCP Port to {port}, then restart the service",
+                entries.join(", ")
+            ),
+        ),
+        Change::RestartService => by_hand(
+            By::DatabaseAdministrator,
+            "restart the SQL Server service in a maintenance window".to_owned(),
+        ),
+        Change::TransactSql(sql) => Step {
+            text: "run in SQL Server".to_owned(),
+            command: Some(printable(sql)),
+            by: By::DatabaseAdministrator,
+        },
+        Change::Configure { key, example } => {
+            by_hand(By::Operator, format!("set {key} in the exporter's configuration, such as: {example}"))
+        }
+        Change::Dns(text) => by_hand(By::DnsAdministrator, text.clone()),
+        Change::Advice(text) => by_hand(By::Anyone, text.clone()),
+    }
+}
+
+/// Text without control characters and without the Unicode marks that reorder or hide what follows: each becomes an
+/// escape. A newline would end a comment and start a command.
+pub fn printable(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) {
+            clean.extend(c.escape_unicode());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+/// Line and paragraph separators, bidirectional controls, zero-width characters (Unicode Standard 23.2, UAX 9).
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::directory::AccountNames;
+    use crate::model::spn::Spn;
+    use crate::samples;
+
+    #[test]
+    fn control_characters_do_not_get_through() {
+        assert_eq!(printable("a\nsetspn -D b"), "a\\u{a}setspn -D b");
+        assert_eq!(printable("user\u{202e}evil"), "user\\u{202e}evil");
+        assert_eq!(printable("CORP\\svc\"sql Zürich"), "CORP\\svc\"sql Zürich");
+    }
+
+    #[test]
+    fn unusual_names_are_never_in_a_command() {
+        let spn = Spn::parse("MSSQLSvc/sql01.corp.contoso.com:1433").unwrap();
+        for sam in
+            ["svc&calc", "svc\"sql", "svc sql", "svc`x", "svc$(x)", "svc\nx", "sväc", "%PATH%", "a\\b", ""]
+        {
+            let account = AccountNames { sam: sam.into(), ..samples::account("svc_sql", &[]).names };
+            let step = step(&Change::AddSpn { spn: spn.clone(), account });
+            assert_eq!(step.command, None, "{sam:?}");
+            assert!(step.text.contains("unusual characters"), "{}", step.text);
+            assert!(!step.text.contains('\n'));
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! Samples for the tests of pure code: a healthy default instance in the domain CORP, and a bench that changes it,
+//! judges it by the real pipeline and tells what one rule saw. Test code only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::expected::{Expected, Requirement, SpnKind};
+use crate::findings::{Finding, Outcome, Rule, Subject};
+use crate::model::account::{AccountClass, AccountKey, Sid};
+use crate::model::connections::{AuthScheme, Connections, NtlmClient, Origin, Transport};
+use crate::model::directory::{
+    Account, AccountNames, Computer, DirectoryFacts, DirectoryQuestion, DirectoryServer, Domain, Holder,
+    Lookup,
+};
+use crate::model::dns::{DnsFacts, Forward, Reverse};
+use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
+use crate::model::host::HostName;
+use crate::model::instance::{
+    Availability, ClockReading, Instance, Listener, OwnSession, Platform, Properties, Purpose, Registry,
+    Service, TcpEntry,
+};
+use crate::model::machine::Machine;
+use crate::model::observed::{Failure, FailureKind, Gap, Now};
+use crate::model::settings::{
+    AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds,
+};
+use crate::model::spn::Spn;
+use crate::pipeline::{self, Assessment};
+use crate::remedy;
+
+/// The FQDN of the sample server.
+pub(crate) const FQDN: &str = "sql01.corp.contoso.com";
+/// 2026-11-25 00:00 UTC.
+const NOW: u64 = 1_795_564_800;
+
+/// A fixed moment. The monotonic part is arbitrary, as `Instant` has no zero.
+#[expect(clippy::disallowed_methods, reason = "a monotonic moment has no other constructor")]
+pub(crate) fn now() -> Now {
+    static MONO: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    Now { mono: *MONO, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(NOW) }
+}
+
+/// A host name.
+pub(crate) fn host(name: &str) -> HostName {
+    HostName::parse(name).unwrap()
+}
+
+/// An SPN.
+pub(crate) fn spn(text: &str) -> Spn {
+    Spn::parse(text).unwrap()
+}
+
+/// An expected SPN of the instance, required.
+pub(crate) fn expected(text: &str) -> Expected {
+    Expected {
+        spn: spn(text),
+        kind: SpnKind::Instance,
+        requirement: Requirement::Required,
+        why: "sample".into(),
+        is_automatic: true,
+        is_proven_ours: true,
+        is_short: false,
+        group: None,
+    }
+}
+
+/// A SID that depends on the name alone.
+fn sid(name: &str) -> Sid {
+    let n = name.bytes().fold(1_000_u32, |n, b| n.wrapping_mul(31).wrapping_add(u32::from(b)));
+    let mut bytes = vec![1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
+    bytes.extend(n.to_le_bytes());
+    Sid::from_bytes(&bytes).unwrap()
+}
+
+fn names(sam: &str) -> AccountNames {
+    AccountNames {
+        sid: sid(sam),
+        guid: Some(format!("00000000-0000-0000-0000-{:012}", sam.len())),
+        dn: format!("CN={sam},CN=Users,DC=corp,DC=contoso,DC=com"),
+        domain: "CORP".into(),
+        sam: sam.into(),
+        class: if sam.ends_with('$') { AccountClass::Computer } else { AccountClass::User },
+        enabled: Some(true),
+    }
+}
+
+/// An account as read at home.
+pub(crate) fn account(sam: &str, spns: &[&str]) -> Account {
+    Account {
+        names: names(sam),
+        spns: Ok(spns.iter().map(|text| spn(text)).collect()),
+        host_names: Vec::new(),
+        changed: Some(NOW as f64 - 90.0 * 86_400.0),
+        is_protected: false,
+    }
+}
+
+/// A holder as the Global Catalog shows it.
+pub(crate) fn holder(sam: &str, spns: &[&str]) -> Holder {
+    Holder {
+        names: names(sam),
+        spns: spns.iter().map(|text| spn(text)).collect(),
+        upn: None,
+        read_at_home: false,
+    }
+}
+
+/// An answer of the directory with the domain CORP and nothing else.
+pub(crate) fn directory() -> DirectoryFacts {
+    DirectoryFacts {
+        server: DirectoryServer {
+            name: "dc1.corp.contoso.com".into(),
+            url: "ldaps://dc1.corp.contoso.com:636".into(),
+            global_catalog: Some("ldaps://dc1.corp.contoso.com:3269".into()),
+            domain: "corp.contoso.com".into(),
+            forest: "corp.contoso.com".into(),
+            clock: Ok(clock()),
+            site: None,
+        },
+        domains: Ok(vec![Domain {
+            dns_name: "corp.contoso.com".into(),
+            netbios_name: "CORP".into(),
+            naming_context: "DC=corp,DC=contoso,DC=com".into(),
+        }]),
+        holders: Ok(Vec::new()),
+        accounts: BTreeMap::new(),
+        computers: BTreeMap::new(),
+        writable_accounts: Ok(Vec::new()),
+    }
+}
+
+const fn clock() -> ClockReading {
+    ClockReading { peer: NOW as f64, ours: NOW as f64, round_trip: 0.01 }
+}
+
+fn listener(address: &str, port: u16) -> Listener {
+    Listener { address: Some(address.parse().unwrap()), port, purpose: Purpose::Tsql, is_online: true }
+}
+
+/// A healthy default instance on Windows, SQL Server 2022, service account `CORP\svc_sql`.
+pub(crate) fn instance() -> Instance {
+    Instance {
+        properties: Properties {
+            machine_name: "SQL01".into(),
+            server_name: "SQL01".into(),
+            at_at_servername: Some("SQL01".into()),
+            instance_name: None,
+            physical_name: Some("SQL01".into()),
+            version: "16.0.4135.4".into(),
+            major: 16,
+            edition: "Standard Edition (64-bit)".into(),
+            engine_edition: 2,
+            is_clustered: false,
+            is_hadr_enabled: false,
+            default_domain: Some("CORP".into()),
+            permissions: BTreeMap::new(),
+            login: "monitor".into(),
+        },
+        platform: Ok(Platform::Windows),
+        started: Ok(NOW as f64 - 10.0 * 86_400.0),
+        clock: Ok(clock()),
+        local_addresses: Ok(vec!["10.77.0.11".parse().unwrap()]),
+        own_session: Ok(OwnSession {
+            auth_scheme: "SQL".into(),
+            net_transport: "TCP".into(),
+            client_address: Some("127.0.0.1".parse().unwrap()),
+            local_address: Some("127.0.0.1".parse().unwrap()),
+            encrypted: true,
+        }),
+        listeners: Ok(vec![listener("0.0.0.0", 1433), listener("::", 1433), listener("127.0.0.1", 1434)]),
+        registry: Ok(Registry {
+            tcp_enabled: Some(true),
+            listen_on_all: Some(true),
+            tcp_entries: vec![TcpEntry {
+                name: "IPAll".into(),
+                static_ports: vec![1433],
+                ..TcpEntry::default()
+            }],
+            named_pipes_enabled: Some(false),
+            admin_port: None,
+        }),
+        service: Ok(Service {
+            account: Some("CORP\\svc_sql".into()),
+            is_clustered: false,
+            process_id: Some(4_242),
+        }),
+        availability: Ok(Availability::default()),
+        endpoints: Ok(Vec::new()),
+        tcp_start_errors: Ok(false),
+        statements: BTreeMap::new(),
+    }
+}
+
+/// What one rule saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    outcome: Outcome,
+    subjects: Vec<String>,
+    has_unknown: bool,
+}
+
+impl PartialEq for Finding {
+    fn eq(&self, other: &Self) -> bool {
+        self.rule.name == other.rule.name && self.outcome == other.outcome && self.subjects == other.subjects
+    }
+}
+
+impl Seen {
+    pub(crate) fn applies(subjects: &[&str]) -> Self {
+        let mut subjects: Vec<String> = subjects.iter().map(ToString::to_string).collect();
+        subjects.sort();
+        Self { outcome: Outcome::Applies, subjects, has_unknown: false }
+    }
+
+    pub(crate) const fn clear() -> Self {
+        Self { outcome: Outcome::Clear, subjects: Vec::new(), has_unknown: false }
+    }
+
+    pub(crate) const fn unknown() -> Self {
+        Self { outcome: Outcome::Unknown, subjects: Vec::new(), has_unknown: true }
+    }
+
+    pub(crate) const fn not_applicable() -> Self {
+        Self { outcome: Outcome::NotApplicable, subjects: Vec::new(), has_unknown: false }
+    }
+
+    pub(crate) const fn and_unknown(mut self) -> Self {
+        self.has_unknown = true;
+        self
+    }
+}
+
+/// The healthy sample, to be changed and judged. The directory holds both SPNs of the instance on `svc_sql` until
+/// `spns` says otherwise.
+pub(crate) struct Bench {
+    pub(crate) settings: Settings,
+    pub(crate) instance: Instance,
+    pub(crate) connections: Option<Connections>,
+    pub(crate) facts: Option<DirectoryFacts>,
+    pub(crate) dns: Option<DnsFacts>,
+    pub(crate) machine: Machine,
+    /// Why the latest look at the instance failed, if it did.
+    pub(crate) failure: Option<Failure>,
+    holders: BTreeMap<String, Vec<Spn>>,
+    hidden: BTreeSet<String>,
+    not_asked: BTreeSet<Spn>,
+    /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
+    at_home: BTreeMap<String, Vec<Spn>>,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let own = InstanceSettings {
+            name: "MSSQLSERVER".into(),
+            address: "localhost".into(),
+            ..InstanceSettings::default()
+        };
+        let mut facts = directory();
+        facts.computers.insert(
+            AccountKey::computer(None, "SQL01"),
+            Ok(Lookup::Found(Computer {
+                names: names("SQL01$"),
+                dns_host_name: Some(host(FQDN)),
+                additional_names: Vec::new(),
+            })),
+        );
+        let mut dns = DnsFacts::default();
+        let address = "10.77.0.11".parse().unwrap();
+        dns.names.insert(host(FQDN), Forward::Found { addresses: vec![address], chain: Vec::new() });
+        dns.addresses.insert(address, Reverse::Found(vec![host(FQDN)]));
+        Self {
+            settings: Settings {
+                instances: vec![own],
+                directory: DirectorySettings {
+                    enabled: true,
+                    servers: vec!["ldaps://dc1.corp.contoso.com".into()],
+                    ..DirectorySettings::default()
+                },
+                dns_enabled: true,
+                thresholds: Thresholds::default(),
+                kerberos_required: false,
+                ignore: Ignored::default(),
+                ntlm_clients: 0,
+                accept: Vec::new(),
+                account_label: AccountLabel::Name,
+            },
+            instance: instance(),
+            connections: Some(Connections {
+                open: BTreeMap::new(),
+                opened: BTreeMap::new(),
+                opened_gaps: 0,
+                ntlm_clients: Ok(Vec::new()),
+            }),
+            facts: Some(facts),
+            dns: Some(dns),
+            machine: Machine {
+                fqdn: Ok(host(FQDN)),
+                addresses: Ok(vec!["127.0.0.1".parse().unwrap(), address]),
+                hosts_file: Ok(Vec::new()),
+                domain: Some(host("corp.contoso.com")),
+            },
+            failure: None,
+            holders: BTreeMap::new(),
+            hidden: BTreeSet::new(),
+            not_asked: BTreeSet::new(),
+            at_home: BTreeMap::new(),
+        }
+    }
+
+    /// Any change that has no word of its own here.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// These SPNs on this account; without any call the instance's own are on `svc_sql`.
+    pub(crate) fn spns(mut self, account: &str, spns: &[&str]) -> Self {
+        self.holders.entry(account.into()).or_default().extend(spns.iter().map(|text| spn(text)));
+        self
+    }
+
+    /// What a domain controller of its own domain says this account has, where the Global Catalog differs.
+    pub(crate) fn at_home(mut self, account: &str, spns: &[&str]) -> Self {
+        self.at_home.insert(account.into(), spns.iter().map(|text| spn(text)).collect());
+        self
+    }
+
+    /// The account is not visible to us; as a holder it still shows in the Global Catalog.
+    pub(crate) fn hidden(mut self, account: &str) -> Self {
+        self.hidden.insert(account.into());
+        self
+    }
+
+    /// This SPN was not in the question.
+    pub(crate) fn not_asked(mut self, text: &str) -> Self {
+        self.not_asked.insert(spn(text));
+        self
+    }
+
+    pub(crate) fn no_directory(mut self) -> Self {
+        self.facts = None;
+        self
+    }
+
+    pub(crate) fn no_connections(mut self) -> Self {
+        self.connections = None;
+        self
+    }
+
+    pub(crate) fn workgroup(mut self) -> Self {
+        self.settings.directory.servers.clear();
+        self.facts = None;
+        self.instance.properties.default_domain = Some("WORKGROUP".into());
+        self.machine.domain = None;
+        self
+    }
+
+    /// The service account as `sys.dm_server_services` shows it.
+    pub(crate) fn service_account(mut self, name: &str) -> Self {
+        self.instance.service =
+            Ok(Service { account: Some(name.into()), is_clustered: false, process_id: Some(4_242) });
+        self
+    }
+
+    /// Static ports, configured and live.
+    pub(crate) fn ports(mut self, ports: &[u16]) -> Self {
+        self.instance.listeners = Ok(ports.iter().map(|port| listener("0.0.0.0", *port)).collect());
+        if let Ok(registry) = &mut self.instance.registry {
+            registry.tcp_entries[0].static_ports = ports.to_vec();
+        }
+        self
+    }
+
+    /// A dynamic port and no static one.
+    pub(crate) fn dynamic_port(mut self, port: u16) -> Self {
+        self.instance.listeners = Ok(vec![listener("0.0.0.0", port)]);
+        if let Ok(registry) = &mut self.instance.registry {
+            registry.tcp_entries[0].static_ports.clear();
+            registry.tcp_entries[0].dynamic_port = Some(port);
+        }
+        self
+    }
+
+    pub(crate) fn expect_port(mut self, port: u16) -> Self {
+        self.settings.instances[0].expect_ports.insert(port);
+        self
+    }
+
+    pub(crate) fn alias(mut self, name: &str, port: Option<u16>) -> Self {
+        self.settings.instances[0].aliases.push(Alias { host: host(name), port });
+        self
+    }
+
+    /// Remote connections over TCP.
+    pub(crate) fn remote(mut self, kerberos: u64, ntlm: u64) -> Self {
+        if let Some(connections) = &mut self.connections {
+            connections.open.insert((AuthScheme::Kerberos, Transport::Tcp, Origin::Remote), kerberos);
+            connections.open.insert((AuthScheme::Ntlm, Transport::Tcp, Origin::Remote), ntlm);
+        }
+        self
+    }
+
+    pub(crate) fn ntlm_client(mut self, host_name: &str, nt_domain: &str, connections: u64) -> Self {
+        let client = NtlmClient {
+            address: Some("10.77.1.5".parse().unwrap()),
+            host_name: Some(host_name.into()),
+            program: Some("app".into()),
+            login: Some(format!("{nt_domain}\\joe")),
+            nt_domain: Some(nt_domain.into()),
+            interface: None,
+            connections,
+            is_session_visible: true,
+        };
+        if let Some(Ok(clients)) = self.connections.as_mut().map(|c| c.ntlm_clients.as_mut()) {
+            clients.push(client);
+        }
+        self
+    }
+
+    pub(crate) fn ignore_host(mut self, name: &str) -> Self {
+        self.settings.ignore.hosts.push(name.into());
+        self
+    }
+
+    /// The evidence, with the directory's question as the pipeline derives it.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let age = Duration::from_secs(900);
+        let at = now();
+        let mut sqlserver = Slot::new(age);
+        sqlserver.record(at, Duration::from_millis(5), (), Ok(self.instance.clone()));
+        if let Some(failure) = &self.failure {
+            sqlserver.record(at, Duration::from_millis(5), (), Err(failure.clone()));
+        }
+        let failed = || Failure::new(FailureKind::Timeout, "10.77.0.1 did not answer within 5 s");
+        let mut connections = Slot::new(age);
+        let outcome = self.connections.clone().ok_or_else(failed);
+        connections.record(at, Duration::from_millis(5), Default::default(), outcome);
+        let mut dns = Slot::new(age);
+        dns.record(at, Duration::from_millis(5), Default::default(), self.dns.clone().ok_or_else(failed));
+        let mut machine = Slot::new(age);
+        machine.record(at, Duration::from_millis(5), (), Ok(self.machine.clone()));
+        let mut evidence = Evidence {
+            instances: vec![InstanceEvidence { sqlserver, connections }],
+            directory: Slot::new(age),
+            dns,
+            host: machine,
+        };
+        // Twice, as names from the directory make more questions.
+        for _ in 0..2 {
+            let Ok(mut question) = pipeline::questions(&self.settings, &evidence, at).directory else {
+                break;
+            };
+            question.spns.retain(|spn| !self.not_asked.contains(spn));
+            let answer = self.answer(&question).ok_or_else(failed);
+            evidence.directory.record(at, Duration::from_millis(5), question, answer);
+        }
+        evidence
+    }
+
+    fn answer(&self, question: &DirectoryQuestion) -> Option<DirectoryFacts> {
+        let mut facts = self.facts.clone()?;
+        let mut holders = self.holders.clone();
+        if holders.is_empty() {
+            holders.insert("svc_sql".into(), vec![spn("MSSQLSvc/sql01.corp.contoso.com")]);
+            if let Ok(ports) = crate::expected::ports(&self.instance) {
+                let own = ports.numbers().map(|port| Spn::with_port(&host(FQDN), port));
+                holders.entry("svc_sql".into()).or_default().extend(own);
+            }
+        }
+        if let Ok(list) = &mut facts.holders {
+            for (sam, spns) in &holders {
+                let mut holder = holder(sam, &[]);
+                holder.spns.clone_from(spns);
+                list.push(holder);
+            }
+        }
+        for key in &question.accounts {
+            let sam = match key {
+                AccountKey::Sam { name, .. } => name.clone(),
+                AccountKey::Upn(upn) => upn.split('@').next().unwrap_or_default().to_owned(),
+            };
+            let known = if self.hidden.contains(&sam) {
+                Ok(Lookup::NotFound)
+            } else if let AccountKey::Sam { domain: Some(domain), .. } = key
+                && domain != "corp"
+            {
+                Ok(Lookup::OutsideForest)
+            } else {
+                let mut account = account(&sam, &[]);
+                let spns = self.at_home.get(&sam).or_else(|| holders.get(&sam));
+                account.spns = Ok(spns.cloned().unwrap_or_default());
+                Ok(Lookup::Found(account))
+            };
+            facts.accounts.entry(key.clone()).or_insert(known);
+        }
+        for key in &question.computers {
+            facts.computers.entry(key.clone()).or_insert(Ok(Lookup::NotFound));
+        }
+        Some(facts)
+    }
+
+    /// The whole assessment.
+    pub(crate) fn assess(&self) -> Assessment {
+        pipeline::assess(&Arc::new(self.settings.clone()), Arc::new(self.evidence()), now())
+    }
+
+    /// What came of this rule.
+    pub(crate) fn finding(&self, rule: &Rule) -> Finding {
+        let assessment = self.assess();
+        let mut findings = assessment.instances.into_iter().next().unwrap().findings.into_iter();
+        findings.find(|finding| finding.rule.name == rule.name).expect("the rule is in a list")
+    }
+
+    /// The same in short.
+    pub(crate) fn judge(self, rule: &Rule) -> Seen {
+        let finding = self.finding(rule);
+        Seen {
+            outcome: finding.outcome,
+            subjects: finding.subjects.iter().map(|subject| subject.name.clone()).collect(),
+            has_unknown: finding.failing_gaps().next().is_some(),
+        }
+    }
+
+    /// The commands that a subject's remedy gives.
+    pub(crate) fn commands(subject: &Subject) -> Vec<String> {
+        subject.changes.iter().filter_map(|change| remedy::step(change).command).collect()
+    }
+
+    /// A gap for tests that want one.
+    pub(crate) fn refused() -> Gap {
+        Gap::no_permission("refused: 300")
+    }
+}
