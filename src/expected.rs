@@ -139,6 +139,9 @@ pub fn effective_entries(registry: &Registry) -> Vec<&crate::model::instance::Tc
         .collect()
 }
 
+/// Live ports that are looked at; no instance of this world has more than a handful, a hostile peer may claim 65,535.
+const MOST_PORTS: usize = 64;
+
 /// The live ports (JUDGEMENT 4): online T-SQL rows without the DAC and without listener rows.
 ///
 /// # Errors
@@ -168,8 +171,10 @@ pub fn ports(instance: &Instance) -> Known<Ports> {
             continue;
         }
         let bound = row.address.filter(|address| !address.is_unspecified());
+        let is_full = ports.live.len() >= MOST_PORTS;
         match ports.live.iter_mut().find(|live| live.port == row.port) {
             Some(live) => live.addresses.extend(bound),
+            None if is_full => {}
             None => ports.live.push(LivePort {
                 port: row.port,
                 addresses: bound.into_iter().collect(),

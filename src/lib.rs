@@ -30,5 +30,7 @@ pub mod remedy;
 
 pub mod pipeline;
 
+pub mod metrics;
+
 #[cfg(test)]
 mod samples;

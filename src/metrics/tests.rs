@@ -1,0 +1,107 @@
+//! The slice of families is well-formed, caps hold, and the page survives hostile names.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::samples::{self, Bench};
+
+fn build() -> Build {
+    Build { version: "0.0.0", revision: "r", rustc: "c", target: "t" }
+}
+
+fn page(bench: &Bench) -> (Vec<Filled>, render::Page) {
+    let assessment = bench.assess();
+    let collected = || {
+        let build = build();
+        let whole = Whole { assessment: &assessment, build: &build, process: None, configured_at: 1.0 };
+        collect(&whole)
+    };
+    (collected(), render::page(collected()).unwrap())
+}
+
+#[test]
+fn families_are_well_formed() {
+    let mut names = BTreeSet::new();
+    for family in families() {
+        let name = family.name;
+        assert!(names.insert(name), "{name} twice");
+        assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{name}");
+        assert_eq!(family.kind == Kind::Counter, name.ends_with("_total"), "{name}");
+        assert_eq!(family.kind == Kind::Info, name.ends_with("_info"), "{name}");
+        let help = family.help;
+        assert!(help.ends_with('.') && help.len() <= 120 && !help.contains(['\n', '\\']), "{name}: {help}");
+        assert_eq!(family.labels.iter().collect::<BTreeSet<_>>().len(), family.labels.len(), "{name}");
+        // Labels that scrapers and service discovery use themselves (CONVENTIONS M14).
+        for label in family.labels {
+            assert!(
+                !["type", "service", "region", "env", "cluster", "instance", "job"].contains(label),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_healthy_default_instance_stays_under_300_series() {
+    let (filled, _) = page(&Bench::new().remote(40, 0));
+    let series: usize = filled.iter().map(|filled| filled.samples.len()).sum();
+    assert!(series < 300, "{series}");
+    assert!(series > 100, "{series}: the page is nearly empty");
+}
+
+#[test]
+fn rows_fit_their_labels() {
+    let (filled, _) = page(&Bench::new().remote(40, 10));
+    for filled in filled {
+        let n = filled.family.label_names().len();
+        assert!(filled.samples.iter().all(|sample| sample.labels.len() == n), "{}", filled.family.name);
+    }
+}
+
+#[test]
+fn caps_hold_whatever_the_inputs() {
+    let ports: Vec<u16> = (2_000..3_500).collect();
+    let (filled, page) = page(&Bench::new().ports(&ports));
+    let of_instance: usize = filled
+        .iter()
+        .filter(|filled| matches!(filled.family.source, Source::Instance(_)))
+        .map(|filled| filled.samples.len())
+        .sum();
+    assert!(of_instance <= MOST_SERIES_PER_INSTANCE, "{of_instance}");
+    assert!(page.classic.contains("mssql_kerberos_exporter_series_dropped{family=\"spn_status\"}"));
+}
+
+#[test]
+fn hostile_names_come_out_escaped() {
+    let bench = Bench::new()
+        .service_account("CORP\\svc\"sql")
+        .spns("svc\"sql", &["MSSQLSvc/sql01.corp.contoso.com:1433"]);
+    let (_, page) = page(&bench.with(|bench| bench.instance.properties.edition = "a\nb\\c\u{2028}ü".into()));
+    assert!(page.classic.contains(r#"service_account="CORP\\svc\"sql""#), "{}", page.classic);
+    assert!(page.classic.contains("edition=\"a\\nb\\\\c\u{2028}ü\""), "{}", page.classic);
+}
+
+#[test]
+fn unknown_has_no_sample_but_says_so() {
+    let (_, page) = page(&Bench::new().no_directory());
+    let text = page.classic;
+    assert!(!text.contains("mssql_kerberos_spn_present"), "{text}");
+    assert!(!text.contains("finding{mssql_instance=\"MSSQLSERVER\",finding=\"missing_spn\""), "{text}");
+    assert!(text.contains(
+        "finding_unknown{mssql_instance=\"MSSQLSERVER\",finding=\"missing_spn\",reason=\"peer_failed\"} 1"
+    ));
+    assert!(text.contains("verdict{mssql_instance=\"MSSQLSERVER\",verdict=\"unknown\"} 1"));
+    assert!(text.contains("probe_success{mssql_instance=\"MSSQLSERVER\",probe=\"directory\"} 0"));
+}
+
+#[test]
+fn both_formats_carry_the_same_samples() {
+    let (_, page) = page(&Bench::new().remote(40, 10));
+    let samples = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    assert_eq!(samples(&page.openmetrics), samples(&page.classic));
+    assert!(page.openmetrics.ends_with("# EOF\n"));
+    assert!(!page.classic.contains("EOF"));
+    let _ = samples::now();
+}
