@@ -32,5 +32,7 @@ pub mod pipeline;
 
 pub mod metrics;
 
+pub mod report;
+
 #[cfg(test)]
 mod samples;

@@ -1,0 +1,569 @@
+//! An assessment for people and for programs: what `check` prints and `/explain` shows. Pure. Every text from a peer
+//! goes through `remedy::printable`.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::findings::spns::{JudgedSpn, Status};
+use crate::findings::verdict::Verdict;
+use crate::findings::{Finding, Outcome, Severity, Subject};
+use crate::model::change::Change;
+use crate::model::connections::{AuthScheme, Origin};
+use crate::model::directory::AccountNames;
+use crate::model::evidence::Probe;
+use crate::pipeline::{Assessment, InstanceAssessment};
+use crate::remedy::{self, printable};
+
+/// How much is shown. The whole is an attack map: it is for loopback, for authenticated readers and for the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    Full,
+    /// Verdicts and names of findings.
+    Names,
+}
+
+/// The report as text.
+pub fn text(assessment: &Assessment, detail: Detail) -> String {
+    let mut page = String::new();
+    for (index, instance) in assessment.instances.iter().enumerate() {
+        if index > 0 {
+            page.push('\n');
+        }
+        match detail {
+            Detail::Full => full(&mut page, assessment, index, instance),
+            Detail::Names => names_only(&mut page, instance),
+        }
+    }
+    page
+}
+
+fn line(page: &mut String, text: &str) {
+    page.push_str(text);
+    page.push('\n');
+}
+
+fn names_only(page: &mut String, instance: &InstanceAssessment) {
+    line(page, &format!("{}: {}", printable(&instance.name), instance.verdict.name().to_uppercase()));
+    for finding in instance.findings.iter().filter(|finding| finding.outcome == Outcome::Applies) {
+        line(page, &format!("  {:<8} {}", finding.severity.name(), finding.rule.name));
+    }
+    for finding in instance.findings.iter().filter(|finding| finding.outcome == Outcome::Unknown) {
+        line(page, &format!("  {:<8} {}", "unknown", finding.rule.name));
+    }
+    line(page, "  (details are shown on loopback only)");
+}
+
+fn full(page: &mut String, assessment: &Assessment, index: usize, instance: &InstanceAssessment) {
+    let verdict = instance.verdict.name().to_uppercase().replace('_', " ");
+    line(page, &format!("{}: {verdict}", printable(&instance.name)));
+    head(page, assessment, index, instance);
+    spn_table(page, instance);
+    for severity in [Severity::Critical, Severity::Warning, Severity::Info] {
+        for finding in &instance.findings {
+            if finding.outcome == Outcome::Applies && finding.severity == severity {
+                one_finding(page, finding);
+            }
+        }
+    }
+    not_judged(page, instance);
+}
+
+fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &InstanceAssessment) {
+    let mut row = |name: &str, value: &str| line(page, &format!("  {name:<13}{}", printable(value)));
+    let picture = &instance.picture;
+    let Some(own) = assessment.settings.instances.get(index) else { return };
+    let Some(slots) = assessment.evidence.instances.get(index) else { return };
+    match slots.sqlserver.answer(Probe::SqlServer, assessment.at) {
+        Ok(good) => {
+            let properties = &good.facts.properties;
+            row(
+                "instance",
+                &format!(
+                    "{}, SQL Server {}, {}",
+                    properties.server_name, properties.version, properties.edition
+                ),
+            );
+        }
+        Err(gap) => row("instance", &format!("{}: {gap}", own.address)),
+    }
+    if let Err(why) = &picture.scope {
+        row("domain", why);
+        return;
+    }
+    match &picture.names {
+        Ok(names) => row("name", &format!("{} (from {})", names.primary, names.source.name())),
+        Err(gap) => row("name", &gap.to_string()),
+    }
+    match (&picture.account, &picture.holder) {
+        (Ok(account), Ok(holder)) => {
+            row("account", &format!("{} = {} ({})", account.shown, holder.nt_name(), holder.class.name()));
+        }
+        (Ok(account), Err(gap)) => row("account", &format!("{}; {gap}", account.shown)),
+        (Err(gap), _) => row("account", &gap.to_string()),
+    }
+    match &picture.ports {
+        Ok(ports) => {
+            let list: Vec<String> = ports
+                .live
+                .iter()
+                .map(|live| match live.is_dynamic {
+                    Ok(true) => format!("{} (dynamic)", live.port),
+                    Ok(false) => format!("{} (static)", live.port),
+                    Err(_) => format!("{} (static or dynamic: not known)", live.port),
+                })
+                .collect();
+            row("ports", &if list.is_empty() { "none".to_owned() } else { list.join(", ") });
+        }
+        Err(gap) => row("ports", &gap.to_string()),
+    }
+    match slots.connections.answer(Probe::Connections, assessment.at) {
+        Ok(good) => {
+            let counts = |origin: Origin| {
+                let parts: Vec<String> = AuthScheme::ALL
+                    .into_iter()
+                    .map(|scheme| format!("{} {}", good.facts.count(scheme, origin), scheme.name()))
+                    .collect();
+                parts.join(", ")
+            };
+            row("remote", &counts(Origin::Remote));
+            row("local", &counts(Origin::Local));
+        }
+        Err(gap) => row("connections", &gap.to_string()),
+    }
+    if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at)
+        && let Ok(session) = &good.facts.own_session
+    {
+        let local = if session.is_on_host() { ", local: NTLM would be by design" } else { "" };
+        let sealed = if session.encrypted { "encrypted" } else { "not encrypted" };
+        row(
+            "own session",
+            &format!("{} over {}, {sealed}{local}", session.auth_scheme, session.net_transport),
+        );
+    }
+}
+
+fn spn_table(page: &mut String, instance: &InstanceAssessment) {
+    let picture = &instance.picture;
+    if picture.scope.is_err() {
+        return;
+    }
+    let spns = match &picture.spns {
+        Ok(spns) => spns,
+        Err(gap) => {
+            line(page, &format!("\n  SPNs: {}", printable(&gap.to_string())));
+            return;
+        }
+    };
+    let right = picture.holder.as_ref().ok().map(|holder| &holder.sid);
+    let mut rows = vec![["SPN", "Kind", "Needed", "Exists", "Status", "Holder"].map(str::to_owned)];
+    for spn in spns {
+        rows.push([
+            printable(&spn.expected.spn.label()),
+            spn.expected.kind.name().to_owned(),
+            spn.expected.requirement.name().to_owned(),
+            match spn.is_present(right) {
+                Some(true) => "True",
+                Some(false) => "False",
+                None => "?",
+            }
+            .to_owned(),
+            status_text(spn),
+            holders_text(spn),
+        ]);
+    }
+    let mut widths = [0_usize; 6];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    page.push('\n');
+    for row in &rows {
+        let mut text = String::from(" ");
+        for (cell, width) in row.iter().zip(widths) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, " {cell:<width$} ");
+        }
+        line(page, text.trim_end());
+    }
+}
+
+/// Kerberos Configuration Manager's wording; a recommended SPN that is missing is no fault.
+fn status_text(spn: &JudgedSpn) -> String {
+    match (&spn.status, spn.is_required()) {
+        (Status::Missing, false) => "not registered (recommended)".to_owned(),
+        (Status::Good, _) if spn.is_lagging => "Good (replicating)".to_owned(),
+        (status, _) => status.kcm().to_owned(),
+    }
+}
+
+fn holders_text(spn: &JudgedSpn) -> String {
+    match &spn.holders {
+        Ok(holders) if holders.is_empty() => "-".to_owned(),
+        Ok(holders) => {
+            let names: Vec<String> = holders.iter().map(|holder| printable(&holder.nt_name())).collect();
+            names.join(", ")
+        }
+        Err(_) => "?".to_owned(),
+    }
+}
+
+fn one_finding(page: &mut String, finding: &Finding) {
+    let is_accepted = finding.open_subjects().next().is_none();
+    let severity = if is_accepted { "ACCEPTED".to_owned() } else { finding.severity.name().to_uppercase() };
+    line(page, &format!("\n  {severity} {}", finding.rule.name));
+    line(page, &format!("    {}", finding.rule.meaning));
+    for subject in &finding.subjects {
+        one_subject(page, subject);
+    }
+}
+
+fn one_subject(page: &mut String, subject: &Subject) {
+    line(page, &format!("    * {}", printable(&subject.name)));
+    if let Some(reason) = &subject.accepted {
+        line(page, &format!("      accepted: {}", printable(reason)));
+    }
+    for evidence in &subject.evidence {
+        line(page, &format!("      {}", printable(evidence)));
+    }
+    for change in &subject.changes {
+        let step = remedy::step(change);
+        line(page, &format!("      -> {}: {}", step.by.name(), step.text));
+        if let Some(command) = step.command {
+            line(page, &format!("           {command}"));
+        }
+    }
+}
+
+/// Blind spots: one line for each thing that could not be looked at, with the findings that wait for it.
+fn not_judged(page: &mut String, instance: &InstanceAssessment) {
+    let mut gaps: Vec<(String, Vec<&str>)> = Vec::new();
+    for finding in &instance.findings {
+        for gap in finding.failing_gaps() {
+            let text = printable(&gap.to_string());
+            match gaps.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, names)) => names.push(finding.rule.name),
+                None => gaps.push((text, vec![finding.rule.name])),
+            }
+        }
+    }
+    if gaps.is_empty() {
+        return;
+    }
+    line(page, "\n  Could not be judged");
+    for (text, names) in gaps {
+        line(page, &format!("    * {text}"));
+        line(page, &format!("      {}", names.join(", ")));
+    }
+}
+
+/// The report as JSON: also the plan file of `script` and `fix` (JUDGEMENT 16), so it has the evidence's time, the
+/// domain controller and the objects' GUIDs.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Version of this form.
+    pub report: u32,
+    /// When it was judged, Unix seconds.
+    pub judged_at: f64,
+    /// The domain controller that answered, and when.
+    pub directory: Option<Directory>,
+    /// The instances, in the order of the configuration.
+    pub instances: Vec<InstanceReport>,
+}
+
+/// Where the evidence about AD comes from.
+#[derive(Debug, Serialize)]
+pub struct Directory {
+    /// Its name.
+    pub server: String,
+    /// The Global Catalog, if one answered.
+    pub global_catalog: Option<String>,
+    /// When, Unix seconds.
+    pub asked_at: f64,
+}
+
+/// One instance.
+#[derive(Debug, Serialize)]
+pub struct InstanceReport {
+    /// The label `mssql_instance`.
+    pub name: String,
+    /// The verdict.
+    pub verdict: &'static str,
+    /// The FQDN that clients use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fqdn: Option<String>,
+    /// The account as AD has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountReport>,
+    /// The SPN table.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spns: Vec<SpnReport>,
+    /// Every rule but the clear ones.
+    pub findings: Vec<FindingReport>,
+}
+
+/// An account.
+#[derive(Debug, Serialize)]
+pub struct AccountReport {
+    /// `DOMAIN\name`.
+    pub name: String,
+    /// objectSid.
+    pub sid: String,
+    /// objectGUID.
+    pub guid: Option<String>,
+    /// Distinguished name.
+    pub dn: String,
+    /// user, computer, gMSA …
+    pub class: &'static str,
+    /// Not disabled.
+    pub enabled: Option<bool>,
+}
+
+/// An expected SPN.
+#[derive(Debug, Serialize)]
+pub struct SpnReport {
+    /// The SPN.
+    pub spn: String,
+    /// What for.
+    pub kind: &'static str,
+    /// required or recommended.
+    pub requirement: &'static str,
+    /// Why it is expected.
+    pub why: String,
+    /// good, missing, duplicate, misplaced, unknown.
+    pub status: &'static str,
+    /// Whether the right account holds it.
+    pub exists: Option<bool>,
+    /// Who holds it.
+    pub holders: Vec<AccountReport>,
+}
+
+/// A finding.
+#[derive(Debug, Serialize)]
+pub struct FindingReport {
+    /// Its name.
+    pub finding: &'static str,
+    /// Its severity.
+    pub severity: &'static str,
+    /// applies, unknown or not_applicable.
+    pub outcome: &'static str,
+    /// What it means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<&'static str>,
+    /// To what it applies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<SubjectReport>,
+    /// What could not be judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<GapReport>,
+}
+
+/// A subject of a finding.
+#[derive(Debug, Serialize)]
+pub struct SubjectReport {
+    /// Which.
+    pub subject: String,
+    /// What was seen.
+    pub evidence: Vec<String>,
+    /// The reason of the `accept` entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
+    /// What to do.
+    pub steps: Vec<StepReport>,
+}
+
+/// A step of a remedy.
+#[derive(Debug, Serialize)]
+pub struct StepReport {
+    /// Who.
+    pub by: &'static str,
+    /// What.
+    pub text: String,
+    /// The command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The typed change, for `script` and `fix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeReport>,
+}
+
+/// A change of an SPN in the directory.
+#[derive(Debug, Serialize)]
+pub struct ChangeReport {
+    /// `add_spn` or `remove_spn`.
+    pub change: &'static str,
+    /// The SPN.
+    pub spn: String,
+    /// The account.
+    pub account: AccountReport,
+}
+
+/// Something that could not be judged.
+#[derive(Debug, Serialize)]
+pub struct GapReport {
+    /// The closed set of reasons.
+    pub reason: &'static str,
+    /// What is missing.
+    pub text: String,
+}
+
+/// The report as values for JSON.
+pub fn report(assessment: &Assessment, detail: Detail) -> Report {
+    let directory = assessment.evidence.directory.answer(Probe::Directory, assessment.at).ok();
+    Report {
+        report: 1,
+        judged_at: assessment.at.unix_seconds(),
+        directory: directory.filter(|_| detail == Detail::Full).map(|good| Directory {
+            server: good.facts.server.name.clone(),
+            global_catalog: good.facts.server.global_catalog.clone(),
+            asked_at: good.at.unix_seconds(),
+        }),
+        instances: assessment.instances.iter().map(|instance| instance_report(instance, detail)).collect(),
+    }
+}
+
+/// The report as JSON text.
+///
+/// # Errors
+/// What the serializer reports.
+pub fn json(assessment: &Assessment, detail: Detail) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&report(assessment, detail)).map(|text| text + "\n")
+}
+
+fn account_report(names: &AccountNames) -> AccountReport {
+    AccountReport {
+        name: names.nt_name(),
+        sid: names.sid.to_string(),
+        guid: names.guid.clone(),
+        dn: names.dn.clone(),
+        class: names.class.name(),
+        enabled: names.enabled,
+    }
+}
+
+fn instance_report(instance: &InstanceAssessment, detail: Detail) -> InstanceReport {
+    let is_full = detail == Detail::Full;
+    let picture = &instance.picture;
+    let right = picture.holder.as_ref().ok().map(|holder| &holder.sid);
+    let in_scope = is_full && instance.verdict != Verdict::NotApplicable;
+    let spns = picture.spns.iter().flatten().filter(|_| in_scope);
+    InstanceReport {
+        name: instance.name.clone(),
+        verdict: instance.verdict.name(),
+        fqdn: picture.names.as_ref().ok().filter(|_| is_full).map(|names| names.primary.to_string()),
+        account: picture.holder.as_ref().ok().filter(|_| is_full).map(account_report),
+        spns: spns
+            .map(|spn| SpnReport {
+                spn: spn.expected.spn.label(),
+                kind: spn.expected.kind.name(),
+                requirement: spn.expected.requirement.name(),
+                why: spn.expected.why.clone(),
+                status: spn.status.name(),
+                exists: spn.is_present(right),
+                holders: spn.holders.iter().flatten().map(account_report).collect(),
+            })
+            .collect(),
+        findings: instance
+            .findings
+            .iter()
+            .filter(|finding| finding.outcome != Outcome::Clear)
+            .filter(|finding| is_full || finding.outcome != Outcome::NotApplicable)
+            .map(|finding| finding_report(finding, is_full))
+            .collect(),
+    }
+}
+
+fn finding_report(finding: &Finding, is_full: bool) -> FindingReport {
+    FindingReport {
+        finding: finding.rule.name,
+        severity: finding.severity.name(),
+        outcome: match finding.outcome {
+            Outcome::Applies => "applies",
+            Outcome::Clear => "clear",
+            Outcome::Unknown => "unknown",
+            Outcome::NotApplicable => "not_applicable",
+        },
+        meaning: (finding.outcome == Outcome::Applies).then_some(finding.rule.meaning),
+        subjects: finding.subjects.iter().filter(|_| is_full).map(subject_report).collect(),
+        unknown: finding
+            .failing_gaps()
+            .filter(|_| is_full)
+            .map(|gap| GapReport { reason: gap.reason.name(), text: gap.text.clone() })
+            .collect(),
+    }
+}
+
+fn subject_report(subject: &Subject) -> SubjectReport {
+    SubjectReport {
+        subject: subject.name.clone(),
+        evidence: subject.evidence.clone(),
+        accepted: subject.accepted.clone(),
+        steps: subject.changes.iter().map(step_report).collect(),
+    }
+}
+
+fn step_report(change: &Change) -> StepReport {
+    let step = remedy::step(change);
+    let typed = |name, spn: &crate::model::spn::Spn, account| {
+        Some(ChangeReport { change: name, spn: spn.label(), account: account_report(account) })
+    };
+    let change = match change {
+        Change::AddSpn { spn, account } => typed("add_spn", spn, account),
+        Change::RemoveSpn { spn, account } => typed("remove_spn", spn, account),
+        Change::AskOwner { .. }
+        | Change::SetStaticPort { .. }
+        | Change::RestartService
+        | Change::TransactSql(_)
+        | Change::Configure { .. }
+        | Change::Dns(_)
+        | Change::Advice(_) => None,
+    };
+    StepReport { by: step.by.name(), text: step.text, command: step.command, change }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Bench;
+
+    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
+
+    #[test]
+    fn text_for_a_person() {
+        let bench = Bench::new().spns("svc_sql", &[PORT]).spns("svc_old", &[PORT]).remote(40, 12);
+        let page = text(&bench.assess(), Detail::Full);
+        for part in [
+            "MSSQLSERVER: BROKEN",
+            "Duplicate SPN",
+            "CRITICAL duplicate_spn",
+            "           setspn -D MSSQLSvc/sql01.corp.contoso.com:1433 CORP\\svc_old",
+            "40 kerberos, 12 ntlm",
+        ] {
+            assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn no_detail_where_it_would_be_an_attack_map() {
+        let bench = Bench::new().spns("svc_sql", &[PORT]).spns("svc_old", &[PORT]);
+        let assessment = bench.assess();
+        let page = text(&assessment, Detail::Names) + &json(&assessment, Detail::Names).unwrap();
+        assert!(page.contains("duplicate_spn") && page.contains("broken"), "{page}");
+        for secret in ["svc_old", "svc_sql", "sql01", "S-1-5", "setspn"] {
+            assert!(!page.contains(secret), "{secret} is in\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_newline_in_a_name_stays_on_its_line() {
+        let hostile = "evil\nMSSQLSERVER: HEALTHY";
+        let bench = Bench::new().spns("svc_sql", &[PORT]).spns(hostile, &[PORT]);
+        let page = text(&bench.assess(), Detail::Full);
+        assert!(page.contains("evil\\u{a}MSSQLSERVER"), "{page}");
+        assert!(!page.lines().any(|line| line.starts_with("MSSQLSERVER: HEALTHY")), "{page}");
+        let json = json(&bench.assess(), Detail::Full).unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+    }
+}
