@@ -34,5 +34,7 @@ pub mod metrics;
 
 pub mod report;
 
+pub mod web;
+
 #[cfg(test)]
 mod samples;

@@ -1,0 +1,87 @@
+//! Refused credentials are not offered again (JUDGEMENT 13): an identity is parked for 30 minutes, or until its secret
+//! has changed. One gate for all probes, so that those which share an identity share its memory. We never lock out an
+//! account.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::model::secret::SecretSource;
+
+/// How long a refused secret rests.
+const REST: Duration = Duration::from_secs(30 * 60);
+
+/// Who a probe is to its peer, and where the secret comes from (none for an integrated login).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Such as `ldap:reader@corp.contoso.com`; two probes with the same text share one account.
+    pub name: String,
+    /// Its secret.
+    pub secret: Option<SecretSource>,
+}
+
+/// The parked identities.
+#[derive(Debug, Default)]
+pub struct Gate {
+    keys: RandomState,
+    parked: Mutex<BTreeMap<String, Parked>>,
+}
+
+#[derive(Debug)]
+struct Parked {
+    /// Keyed hash of the secret that was refused; the key lives and dies with the process.
+    secret: Option<u64>,
+    until: Instant,
+}
+
+impl Gate {
+    /// Whether the identity may be offered now.
+    pub fn is_open(&self, identity: &Identity) -> bool {
+        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = parked.get(&identity.name) else { return true };
+        if Instant::now() < entry.until && entry.secret == self.fingerprint(identity) {
+            return false;
+        }
+        parked.remove(&identity.name);
+        true
+    }
+
+    /// The identity was refused.
+    pub fn park(&self, identity: &Identity) {
+        let entry = Parked { secret: self.fingerprint(identity), until: Instant::now() + REST };
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).insert(identity.name.clone(), entry);
+    }
+
+    fn fingerprint(&self, identity: &Identity) -> Option<u64> {
+        let secret = identity.secret.as_ref()?.read().ok()?;
+        Some(self.keys.hash_one(secret.expose()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_secret_rests_until_it_changes_or_half_an_hour_is_over() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "wrong").unwrap();
+        let secret = Some(SecretSource::File(file.path().to_owned()));
+        let identity = Identity { name: "ldap:reader".into(), secret };
+        let other = Identity { name: "ldap:other".into(), secret: None };
+        let gate = Gate::default();
+        assert!(gate.is_open(&identity));
+        gate.park(&identity);
+        assert!(!gate.is_open(&identity) && gate.is_open(&other));
+        tokio::time::advance(Duration::from_secs(29 * 60)).await;
+        assert!(!gate.is_open(&identity));
+        std::fs::write(file.path(), "right").unwrap();
+        assert!(gate.is_open(&identity));
+        gate.park(&identity);
+        tokio::time::advance(Duration::from_secs(31 * 60)).await;
+        assert!(gate.is_open(&identity));
+    }
+}

@@ -1,0 +1,242 @@
+//! When each probe asks: one task for each instance (it owns the one SQL connection) and one for each shared probe. An
+//! assembler judges at each new answer and at the next moment at which evidence expires, and publishes one immutable
+//! assessment. What to ask and what it means is `pipeline`'s; this only waits, asks under deadlines, and remembers.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
+use crate::model::observed::{Failure, FailureKind, Gap, Known};
+use crate::model::settings::Settings;
+use crate::pipeline::{self, Assessment, Questions};
+use crate::{directory, dns, host, sqlserver};
+
+mod board;
+mod gate;
+mod instance;
+mod once;
+mod schedule;
+mod shared;
+
+pub use board::now;
+pub use gate::{Gate, Identity};
+pub use once::once;
+
+use board::Board;
+
+/// How often each probe asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intervals {
+    /// `sqlserver.refresh`.
+    pub sqlserver: Duration,
+    /// `connections.refresh`.
+    pub connections: Duration,
+    /// `directory.refresh`.
+    pub directory: Duration,
+    /// `dns.refresh`.
+    pub dns: Duration,
+    /// `host.refresh`.
+    pub host: Duration,
+}
+
+/// What is to be asked, and by which connections.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// What judgement needs.
+    pub settings: Arc<Settings>,
+    /// One for each instance, in the order of `settings.instances`.
+    pub instances: Vec<sqlserver::Settings>,
+    /// `None`: switched off.
+    pub directory: Option<directory::Settings>,
+    /// `None`: switched off.
+    pub dns: Option<dns::Settings>,
+    /// `None`: switched off.
+    pub host: Option<host::Settings>,
+    /// How often.
+    pub intervals: Intervals,
+}
+
+/// The last good answer stays in use until it is older than this many intervals.
+const INTERVALS_KEPT: u32 = 3;
+
+impl Parts {
+    /// Evidence before anything was asked.
+    fn blank(&self) -> Evidence {
+        let intervals = &self.intervals;
+        let kept = |interval: Duration| interval.saturating_mul(INTERVALS_KEPT);
+        let off = |key: &str| Gap::disabled(format!("{key} is false"));
+        Evidence {
+            instances: self
+                .instances
+                .iter()
+                .map(|_| InstanceEvidence {
+                    sqlserver: Slot::new(kept(intervals.sqlserver)),
+                    connections: Slot::new(kept(intervals.connections)),
+                })
+                .collect(),
+            directory: match self.directory {
+                Some(_) => Slot::new(kept(intervals.directory)),
+                None => Slot::off(off("directory.enabled")),
+            },
+            dns: match self.dns {
+                Some(_) => Slot::new(kept(intervals.dns)),
+                None => Slot::off(off("dns.enabled")),
+            },
+            host: match self.host {
+                Some(_) => Slot::new(kept(intervals.host)),
+                None => Slot::off(off("host.enabled")),
+            },
+        }
+    }
+}
+
+/// A running refresh. Its tasks end when it is dropped.
+#[derive(Debug)]
+pub struct Refresh {
+    latest: watch::Receiver<Arc<Assessment>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Refresh {
+    /// Starts every task.
+    pub fn start(parts: &Parts) -> Self {
+        let board = Arc::new(Board::new(parts.blank()));
+        let gate = Arc::new(Gate::default());
+        let settings = Arc::clone(&parts.settings);
+        let (assessment, asked) = look(&settings, &board);
+        let (latest_sender, latest) = watch::channel(Arc::new(assessment));
+        let (questions_sender, questions) = watch::channel(asked);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(assemble(settings, Arc::clone(&board), questions_sender, latest_sender));
+        for (index, own) in parts.instances.iter().enumerate() {
+            tasks.spawn(instance::run(instance::Task {
+                index,
+                settings: own.clone(),
+                intervals: parts.intervals,
+                board: Arc::clone(&board),
+                questions: questions.clone(),
+                gate: Arc::clone(&gate),
+            }));
+        }
+        if let Some(settings) = &parts.directory {
+            tasks.spawn(shared::run(shared::directory(settings, parts, &board, &questions, &gate)));
+        }
+        if let Some(settings) = &parts.dns {
+            tasks.spawn(shared::run(shared::dns(settings, parts, &board, &questions, &gate)));
+        }
+        if let Some(settings) = &parts.host {
+            tasks.spawn(shared::run(shared::host(settings, parts, &board, &questions, &gate)));
+        }
+        Self { latest, _tasks: tasks }
+    }
+
+    /// The latest assessment; it changes under the receiver.
+    pub fn latest(&self) -> watch::Receiver<Arc<Assessment>> {
+        self.latest.clone()
+    }
+}
+
+fn look(settings: &Arc<Settings>, board: &Board) -> (Assessment, Questions) {
+    let now = now();
+    let evidence = Arc::new(board.read());
+    let questions = pipeline::questions(settings, &evidence, now);
+    (pipeline::assess(settings, evidence, now), questions)
+}
+
+/// Judges at least this often: an `accept` entry ends with its day, and a young service grows older.
+const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+
+async fn assemble(
+    settings: Arc<Settings>,
+    board: Arc<Board>,
+    questions: watch::Sender<Questions>,
+    latest: watch::Sender<Arc<Assessment>>,
+) {
+    let mut bell = board.listen();
+    loop {
+        bell.mark_unchanged();
+        let (assessment, asked) = look(&settings, &board);
+        let until = Instant::now() + AT_LEAST_EVERY;
+        let expiry = board::next_expiry(&assessment.evidence, assessment.at).map(Instant::from_std);
+        latest.send_replace(Arc::new(assessment));
+        questions.send_if_modified(|old| {
+            let is_new = *old != asked;
+            if is_new {
+                *old = asked;
+            }
+            is_new
+        });
+        tokio::select! {
+            rung = bell.changed() => if rung.is_err() { return },
+            () = tokio::time::sleep_until(expiry.map_or(until, |expiry| expiry.min(until))) => {}
+        }
+    }
+}
+
+/// Whether every enabled probe has run once, or has nothing to be asked: what readiness means (DESIGN 5).
+pub fn has_run_once(assessment: &Assessment) -> bool {
+    let evidence = &assessment.evidence;
+    let questions = pipeline::questions(&assessment.settings, evidence, assessment.at);
+    let own = evidence
+        .instances
+        .iter()
+        .all(|slots| slots.sqlserver.latest.is_some() && slots.connections.latest.is_some());
+    let dns_covers = |asked: &crate::model::dns::DnsQuestion| {
+        evidence.dns.good.as_ref().is_some_and(|good| asked.is_part_of(&good.question))
+            || evidence.dns.is_up() == Some(false)
+    };
+    own && has_run(&evidence.host, &Ok(()), |()| true)
+        && has_run(&evidence.dns, &questions.dns, dns_covers)
+        && has_run(&evidence.directory, &questions.directory, |_| true)
+}
+
+fn has_run<Q, F>(slot: &Slot<Q, F>, question: &Known<Q>, covers: impl Fn(&Q) -> bool) -> bool {
+    slot.off.is_some()
+        || match question {
+            Ok(question) => slot.latest.is_some() && covers(question),
+            Err(_) => true,
+        }
+}
+
+/// Runs one ask; a panic inside a driver becomes a failed answer.
+async fn contained<F>(
+    probe: &str,
+    deadline: Duration,
+    ask: impl Future<Output = Result<F, Failure>>,
+) -> (Result<F, Failure>, IsBroken) {
+    match tokio::time::timeout(deadline, AssertUnwindSafe(ask).catch_unwind()).await {
+        Ok(Ok(outcome)) => (outcome, IsBroken::No),
+        Ok(Err(_)) => {
+            tracing::error!(probe, "a driver panicked; its connections are dropped");
+            (Err(Failure::new(FailureKind::Internal, "a driver panicked")), IsBroken::Yes)
+        }
+        Err(_) => {
+            let text = format!("no end within {} s", deadline.as_secs());
+            (Err(Failure::new(FailureKind::Timeout, text)), IsBroken::Yes)
+        }
+    }
+}
+
+/// Whether the session must be made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IsBroken {
+    No,
+    Yes,
+}
+
+/// One line where an outcome changes, not one per run.
+fn log_change(probe: &str, instance: Option<&str>, before: Option<bool>, outcome: &Result<(), Failure>) {
+    match outcome {
+        Ok(()) if before != Some(true) => tracing::info!(probe, instance, "answers"),
+        Err(failure) if before != Some(false) => {
+            tracing::warn!(probe, instance, kind = failure.kind.name(), err = %failure.text, "failed");
+        }
+        Ok(()) | Err(_) => {}
+    }
+}

@@ -1,0 +1,198 @@
+//! The task of a shared probe: wait until it is due or its question has grown, ask, publish. One shape for all of them;
+//! what differs stands in three constructors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::model::directory::{DirectoryFacts, DirectoryQuestion};
+use crate::model::dns::{DnsFacts, DnsQuestion};
+use crate::model::evidence::{Evidence, Probe, Slot};
+use crate::model::machine::Machine;
+use crate::model::observed::{Failure, FailureKind, Known};
+use crate::pipeline::Questions;
+use crate::{directory, dns, host};
+
+use super::board::{Board, now};
+use super::gate::{Gate, Identity};
+use super::instance::PARKED_POLL;
+use super::{IsBroken, Parts, contained, log_change, schedule};
+
+/// A session that can be asked; made anew after a panic.
+pub(super) trait Ask<Q, F>: Send {
+    /// Asks under the session's own deadlines.
+    fn ask(&mut self, question: &Q) -> impl Future<Output = Result<F, Failure>> + Send;
+}
+
+impl Ask<DirectoryQuestion, DirectoryFacts> for directory::Session {
+    async fn ask(&mut self, question: &DirectoryQuestion) -> Result<DirectoryFacts, Failure> {
+        Self::ask(self, question).await
+    }
+}
+
+impl Ask<DnsQuestion, DnsFacts> for dns::Session {
+    async fn ask(&mut self, question: &DnsQuestion) -> Result<DnsFacts, Failure> {
+        Self::ask(self, question).await
+    }
+}
+
+impl Ask<(), Machine> for host::Settings {
+    async fn ask(&mut self, (): &()) -> Result<Machine, Failure> {
+        // A handful of small local files: a thread of the blocking pool, which no C library holds up.
+        let settings = self.clone();
+        tokio::task::spawn_blocking(move || host::ask(&settings))
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(FailureKind::Internal, "reading this machine's files panicked")))
+    }
+}
+
+/// What the task needs.
+pub(super) struct Task<Q, F, S> {
+    probe: Probe,
+    interval: Duration,
+    /// Beyond the session's own deadlines.
+    guard: Duration,
+    make: Box<dyn Fn() -> S + Send>,
+    identity: Option<Identity>,
+    pick: fn(&Questions) -> Known<Q>,
+    is_part_of: fn(&Q, &Q) -> bool,
+    slot: fn(&mut Evidence) -> &mut Slot<Q, F>,
+    board: Arc<Board>,
+    questions: watch::Receiver<Questions>,
+    gate: Arc<Gate>,
+}
+
+/// The directory's.
+pub(super) fn directory(
+    settings: &directory::Settings,
+    parts: &Parts,
+    board: &Arc<Board>,
+    questions: &watch::Receiver<Questions>,
+    gate: &Arc<Gate>,
+) -> Task<DirectoryQuestion, DirectoryFacts, directory::Session> {
+    let own = settings.clone();
+    let (name, secret) = settings.identity();
+    let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(3);
+    Task {
+        probe: Probe::Directory,
+        interval: parts.intervals.directory,
+        guard: settings.timeout.saturating_mul(servers),
+        make: Box::new(move || directory::Session::new(own.clone())),
+        identity: Some(Identity { name, secret }),
+        pick: |questions| questions.directory.clone(),
+        is_part_of: DirectoryQuestion::is_part_of,
+        slot: |evidence| &mut evidence.directory,
+        board: Arc::clone(board),
+        questions: questions.clone(),
+        gate: Arc::clone(gate),
+    }
+}
+
+/// DNS's.
+pub(super) fn dns(
+    settings: &dns::Settings,
+    parts: &Parts,
+    board: &Arc<Board>,
+    questions: &watch::Receiver<Questions>,
+    gate: &Arc<Gate>,
+) -> Task<DnsQuestion, DnsFacts, dns::Session> {
+    let own = settings.clone();
+    Task {
+        probe: Probe::Dns,
+        interval: parts.intervals.dns,
+        guard: Duration::from_secs(120),
+        make: Box::new(move || dns::Session::new(own.clone())),
+        identity: None,
+        pick: |questions| questions.dns.clone(),
+        is_part_of: DnsQuestion::is_part_of,
+        slot: |evidence| &mut evidence.dns,
+        board: Arc::clone(board),
+        questions: questions.clone(),
+        gate: Arc::clone(gate),
+    }
+}
+
+/// This machine's.
+pub(super) fn host(
+    settings: &host::Settings,
+    parts: &Parts,
+    board: &Arc<Board>,
+    questions: &watch::Receiver<Questions>,
+    gate: &Arc<Gate>,
+) -> Task<(), Machine, host::Settings> {
+    let own = settings.clone();
+    Task {
+        probe: Probe::Host,
+        interval: parts.intervals.host,
+        guard: Duration::from_secs(30),
+        make: Box::new(move || own.clone()),
+        identity: None,
+        pick: |_| Ok(()),
+        is_part_of: |(), ()| true,
+        slot: |evidence| &mut evidence.host,
+        board: Arc::clone(board),
+        questions: questions.clone(),
+        gate: Arc::clone(gate),
+    }
+}
+
+/// Runs until aborted.
+pub(super) async fn run<Q, F, S>(mut task: Task<Q, F, S>)
+where
+    Q: Clone + Send,
+    F: Send,
+    S: Ask<Q, F>,
+{
+    let mut session = (task.make)();
+    let mut due = Instant::now() + schedule::first(task.interval, fastrand::f64());
+    // The first question is asked as soon as there is one: the wait above is for the second process of a fleet.
+    let mut last: Option<(Q, Instant)> = None;
+    let (mut failures, mut was_up) = (0_u32, None);
+    loop {
+        let question = (task.pick)(&task.questions.borrow_and_update());
+        let Ok(question) = question else {
+            if task.questions.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let has_grown = last.as_ref().is_some_and(|(asked, _)| !(task.is_part_of)(&question, asked));
+        let start = match &last {
+            Some((_, started)) if has_grown => due.min(*started + schedule::GROWN_AFTER),
+            Some(_) | None => due,
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(start) => {}
+            changed = task.questions.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                continue;
+            }
+        }
+        if task.identity.as_ref().is_some_and(|identity| !task.gate.is_open(identity)) {
+            tokio::time::sleep(PARKED_POLL).await;
+            continue;
+        }
+        let started = Instant::now();
+        let name = task.probe.name();
+        let (outcome, is_broken) = contained(name, task.guard, session.ask(&question)).await;
+        if is_broken == IsBroken::Yes {
+            session = (task.make)();
+        }
+        let failure = outcome.as_ref().err().cloned();
+        failures = if failure.is_none() { 0 } else { failures.saturating_add(1) };
+        due = started + schedule::next(task.interval, failures, fastrand::f64());
+        if let (Some(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) = (&failure, &task.identity) {
+            task.gate.park(identity);
+        }
+        let summary = failure.map_or(Ok(()), Err);
+        log_change(name, None, was_up, &summary);
+        was_up = Some(summary.is_ok());
+        last = Some((question.clone(), started));
+        let took = started.elapsed();
+        task.board.write(|evidence| (task.slot)(evidence).record(now(), took, question, outcome));
+    }
+}
