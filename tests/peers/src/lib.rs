@@ -1,1 +1,3 @@
 //! Peers.
+pub mod ssrp;
+pub mod tds;

@@ -1,0 +1,574 @@
+//! Translates a SELECT of Transact-SQL into SQLite's dialect and works out its column types on the way.
+//! Names are checked here against the documented views (207, 208, 4104); rights and rows are not looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, Join, JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias,
+    TableFactor, TopQuantity, Value,
+};
+
+use super::{catalogue, failure::SqlError, types::SqlType};
+
+/// A column of a result or of a source of rows.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputColumn {
+    /// Name, empty where the statement gives none.
+    pub(crate) name: String,
+    /// Type that the server declares.
+    pub(crate) kind: SqlType,
+}
+
+/// A statement in SQLite's dialect.
+#[derive(Clone, Debug)]
+pub(crate) struct CompiledQuery {
+    /// Text for SQLite.
+    pub(crate) sql: String,
+    /// Columns with their Transact-SQL types.
+    pub(crate) columns: Vec<OutputColumn>,
+}
+
+/// An expression in SQLite's dialect.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    /// Text for SQLite.
+    pub(crate) sql: String,
+    /// Its Transact-SQL type.
+    pub(crate) kind: SqlType,
+}
+
+/// Translates the statements of one batch.
+pub(crate) struct Compiler<'v> {
+    /// Marketing version that is played.
+    pub(crate) version: u16,
+    /// Declared variables and parameters by lower-case name.
+    pub(crate) variables: &'v BTreeMap<String, SqlType>,
+    /// Start of the statement: the value of GETDATE().
+    pub(crate) now: f64,
+    /// Variables in the order of SQLite's numbered parameters.
+    pub(crate) binds: Vec<String>,
+    /// Views that are read, and which of their columns.
+    pub(crate) reads: BTreeMap<String, BTreeSet<String>>,
+    /// Whether an aggregate was met since the flag was cleared.
+    pub(crate) saw_aggregate: bool,
+    expressions: Vec<(String, CompiledQuery)>,
+}
+
+/// Where an expression stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'s> {
+    scope: &'s Scope<'s>,
+    /// Texts of the GROUP BY expressions if columns outside them are wrong here (8120).
+    pub(crate) grouping: Option<&'s [String]>,
+}
+
+/// Sources of rows that names may refer to.
+pub(crate) struct Scope<'s> {
+    sources: Vec<Source>,
+    parent: Option<&'s Scope<'s>>,
+}
+
+struct Source {
+    alias: String,
+    columns: Vec<OutputColumn>,
+    view: Option<String>,
+}
+
+/// The scope of an expression without FROM.
+pub(crate) const NO_SOURCES: Scope<'static> = Scope { sources: Vec::new(), parent: None };
+
+impl<'s> Place<'s> {
+    /// A place where columns may be used freely.
+    pub(crate) fn row(scope: &'s Scope<'s>) -> Self {
+        Self { scope, grouping: None }
+    }
+
+    /// The same place inside an aggregate or a GROUP BY expression.
+    pub(crate) fn ungrouped(self) -> Self {
+        Self { grouping: None, ..self }
+    }
+
+    /// Whether this expression is one of the GROUP BY list.
+    pub(crate) fn is_grouped_by(&self, expression: &Expr) -> bool {
+        self.grouping.is_some_and(|list| list.contains(&expression.to_string().to_ascii_lowercase()))
+    }
+}
+
+impl<'v> Compiler<'v> {
+    pub(crate) fn new(version: u16, variables: &'v BTreeMap<String, SqlType>, now: f64) -> Self {
+        Self {
+            version,
+            variables,
+            now,
+            binds: Vec::new(),
+            reads: BTreeMap::new(),
+            saw_aggregate: false,
+            expressions: Vec::new(),
+        }
+    }
+
+    /// Translates a whole query; `outer` is the row of the enclosing query in a subquery.
+    pub(crate) fn query(
+        &mut self,
+        query: &Query,
+        outer: Option<&Scope<'_>>,
+    ) -> Result<CompiledQuery, SqlError> {
+        if !query.locks.is_empty() || query.limit_clause.is_some() || query.for_clause.is_some() {
+            return Err(SqlError::not_played("LIMIT, OFFSET or FOR"));
+        }
+        let known = self.expressions.len();
+        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let compiled = self.query(&table.query, outer)?;
+            let compiled = named(compiled, &table.alias)?;
+            self.expressions.push((table.alias.name.value.to_ascii_lowercase(), compiled));
+        }
+        let aggregate_outside = std::mem::take(&mut self.saw_aggregate);
+        let compiled = self.body(&query.body, query.order_by.as_ref().map(|order| &order.kind), outer);
+        self.saw_aggregate = aggregate_outside;
+        self.expressions.truncate(known);
+        compiled
+    }
+
+    fn body(
+        &mut self,
+        body: &SetExpr,
+        order: Option<&OrderByKind>,
+        outer: Option<&Scope<'_>>,
+    ) -> Result<CompiledQuery, SqlError> {
+        match body {
+            SetExpr::Select(select) => self.select(select, order, outer),
+            SetExpr::Query(query) if order.is_none() => self.query(query, outer),
+            SetExpr::SetOperation { op, set_quantifier, left, right } => {
+                let left = self.body(left, None, outer)?;
+                let right = self.body(right, None, outer)?;
+                self.combine(*op, *set_quantifier, left, right, order)
+            }
+            _ => Err(SqlError::not_played("this kind of query")),
+        }
+    }
+
+    fn combine(
+        &mut self,
+        operator: SetOperator,
+        quantifier: SetQuantifier,
+        left: CompiledQuery,
+        right: CompiledQuery,
+        order: Option<&OrderByKind>,
+    ) -> Result<CompiledQuery, SqlError> {
+        if left.columns.len() != right.columns.len() {
+            let text = "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number \
+                        of expressions in their target lists.";
+            return Err(SqlError::of(205, text));
+        }
+        let operator = match (operator, quantifier) {
+            (SetOperator::Union, SetQuantifier::All) => "UNION ALL",
+            (SetOperator::Union, _) => "UNION",
+            (SetOperator::Except, _) => "EXCEPT",
+            (SetOperator::Intersect, _) => "INTERSECT",
+            (SetOperator::Minus, _) => return Err(SqlError::syntax("MINUS")),
+        };
+        let columns: Vec<OutputColumn> = (left.columns.iter().zip(&right.columns))
+            .map(|(a, b)| OutputColumn { name: a.name.clone(), kind: a.kind.unify(b.kind) })
+            .collect();
+        let mut sql = format!("SELECT * FROM ({}) {operator} SELECT * FROM ({})", left.sql, right.sql);
+        if let Some(order) = order {
+            sql += &self.order_by(order, &columns, None)?;
+        }
+        Ok(CompiledQuery { sql, columns })
+    }
+
+    fn select(
+        &mut self,
+        select: &Select,
+        order: Option<&OrderByKind>,
+        outer: Option<&Scope<'_>>,
+    ) -> Result<CompiledQuery, SqlError> {
+        if select.into.is_some() {
+            return Err(SqlError::denied(262, "CREATE TABLE permission denied in database 'master'."));
+        }
+        let mut scope = Scope { sources: Vec::new(), parent: outer };
+        let mut from = Vec::new();
+        let mut joins: Vec<&Join> = Vec::new();
+        for table in &select.from {
+            from.push(self.source(&table.relation, &mut scope)?);
+            joins.extend(&table.joins);
+            for join in &table.joins {
+                from.push(self.source(&join.relation, &mut scope)?);
+            }
+        }
+        let row = Place::row(&scope);
+        let from = self.from_clause(select, &from, row)?;
+        let filter = match &select.selection {
+            Some(condition) => format!(" WHERE {}", self.predicate(condition, row)?),
+            None => String::new(),
+        };
+        let (groups, group_clause) = self.group_by(&select.group_by, row)?;
+        self.saw_aggregate = false;
+        let mut projection = self.projection(&select.projection, row, &scope)?;
+        let grouped = self.saw_aggregate || !groups.is_empty() || select.having.is_some();
+        let place = Place { scope: &scope, grouping: grouped.then_some(groups.as_slice()) };
+        if grouped {
+            projection = self.projection(&select.projection, place, &scope)?;
+        }
+        let having = match &select.having {
+            Some(condition) => format!(" HAVING {}", self.predicate(condition, place)?),
+            None => String::new(),
+        };
+        let distinct = match &select.distinct {
+            None => "",
+            Some(Distinct::Distinct) => "DISTINCT ",
+            Some(Distinct::On(_)) => return Err(SqlError::syntax("ON")),
+        };
+        let columns: Vec<OutputColumn> = projection.iter().map(|(column, _)| column.clone()).collect();
+        let list: Vec<String> = projection
+            .iter()
+            .map(|(column, sql)| {
+                let collation = if column.kind.is_text() { " COLLATE NOCASE" } else { "" };
+                format!("({sql}){collation} AS {}", quoted(&column.name))
+            })
+            .collect();
+        let order = match order {
+            Some(order) => self.order_by(order, &columns, distinct.is_empty().then_some(place))?,
+            None => String::new(),
+        };
+        let limit = self.top(select)?;
+        let sql =
+            format!("SELECT {distinct}{}{from}{filter}{group_clause}{having}{order}{limit}", list.join(", "));
+        Ok(CompiledQuery { sql, columns })
+    }
+
+    fn from_clause(
+        &mut self,
+        select: &Select,
+        sources: &[String],
+        row: Place<'_>,
+    ) -> Result<String, SqlError> {
+        let mut sources = sources.iter();
+        let mut clause = String::new();
+        for (index, table) in select.from.iter().enumerate() {
+            clause += if index == 0 { " FROM " } else { ", " };
+            clause += sources.next().map_or("", String::as_str);
+            for join in &table.joins {
+                let (word, constraint) = match &join.join_operator {
+                    JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => ("JOIN", constraint),
+                    JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+                        ("LEFT JOIN", constraint)
+                    }
+                    JoinOperator::CrossJoin(constraint) => ("CROSS JOIN", constraint),
+                    other => return Err(SqlError::not_played(format_args!("the join {other:?}"))),
+                };
+                clause += &format!(" {word} {}", sources.next().map_or("", String::as_str));
+                match constraint {
+                    JoinConstraint::On(condition) => {
+                        clause += &format!(" ON {}", self.predicate(condition, row)?)
+                    }
+                    JoinConstraint::None if word == "CROSS JOIN" => {}
+                    _ => return Err(SqlError::syntax("JOIN")),
+                }
+            }
+        }
+        Ok(clause)
+    }
+
+    fn source(&mut self, table: &TableFactor, scope: &mut Scope<'_>) -> Result<String, SqlError> {
+        match table {
+            TableFactor::Table { name, alias, args, .. } => {
+                if let Some(args) = args {
+                    for argument in &args.args {
+                        self.argument(argument, Place::row(&NO_SOURCES))?;
+                    }
+                }
+                self.named_source(name, alias.as_ref(), args.is_some(), scope)
+            }
+            TableFactor::Derived { subquery, alias, lateral: false } => {
+                let alias = alias.as_ref().ok_or_else(|| SqlError::syntax(")"))?;
+                if let (Some(_), SetExpr::Select(select)) = (&subquery.order_by, &*subquery.body) {
+                    if select.top.is_none() {
+                        let text = "The ORDER BY clause is invalid in views, inline functions, derived tables, \
+                                    subqueries, and common table expressions, unless TOP, OFFSET or FOR XML is \
+                                    also specified.";
+                        return Err(SqlError::of(1033, text));
+                    }
+                }
+                let compiled = named(self.query(subquery, scope.parent)?, alias)?;
+                let text = format!("({}) AS {}", compiled.sql, quoted(&alias.name.value));
+                scope.add(&alias.name.value, compiled.columns, None)?;
+                Ok(text)
+            }
+            other => Err(SqlError::not_played(format_args!("the source {other}"))),
+        }
+    }
+
+    fn named_source(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&TableAlias>,
+        with_arguments: bool,
+        scope: &mut Scope<'_>,
+    ) -> Result<String, SqlError> {
+        let full = name.to_string().replace(['[', ']', '"'], "");
+        let last = full.rsplit('.').next().unwrap_or(&full).to_owned();
+        let alias = alias.map_or(last, |alias| alias.name.value.clone());
+        let expression = self.expressions.iter().rev().find(|(known, _)| full.eq_ignore_ascii_case(known));
+        if let Some((_, compiled)) = expression {
+            let (text, columns) =
+                (format!("({}) AS {}", compiled.sql, quoted(&alias)), compiled.columns.clone());
+            scope.add(&alias, columns, None)?;
+            return Ok(text);
+        }
+        let plain = full.to_ascii_lowercase();
+        let plain = plain.strip_prefix("master.").unwrap_or(&plain);
+        let object = catalogue::object(plain, self.version)
+            .filter(|object| plain.starts_with("sys.") && object.is_function == with_arguments)
+            .ok_or_else(|| SqlError::no_object(&full))?;
+        let columns = object
+            .columns(self.version)
+            .map(|column| OutputColumn { name: column.name.clone(), kind: column.kind })
+            .collect();
+        self.reads.entry(plain.to_owned()).or_default();
+        scope.add(&alias, columns, Some(plain.to_owned()))?;
+        let table = plain.trim_start_matches("sys.");
+        Ok(format!("sys.{} AS {}", quoted(table), quoted(&alias)))
+    }
+
+    fn group_by(
+        &mut self,
+        group_by: &GroupByExpr,
+        row: Place<'_>,
+    ) -> Result<(Vec<String>, String), SqlError> {
+        let GroupByExpr::Expressions(list, modifiers) = group_by else {
+            return Err(SqlError::syntax("ALL"));
+        };
+        if !modifiers.is_empty() {
+            return Err(SqlError::not_played("GROUP BY with a modifier"));
+        }
+        let mut texts = Vec::new();
+        for expression in list {
+            let piece = self.value(expression, row)?;
+            texts.push(if piece.kind.is_text() {
+                format!("({}) COLLATE NOCASE", piece.sql)
+            } else {
+                piece.sql
+            });
+        }
+        let clause = if texts.is_empty() { String::new() } else { format!(" GROUP BY {}", texts.join(", ")) };
+        Ok((list.iter().map(|expression| expression.to_string().to_ascii_lowercase()).collect(), clause))
+    }
+
+    fn projection(
+        &mut self,
+        items: &[SelectItem],
+        place: Place<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<Vec<(OutputColumn, String)>, SqlError> {
+        let mut list = Vec::new();
+        for item in items {
+            let (expression, name) = match item {
+                SelectItem::UnnamedExpr(expression) => (expression, own_name(expression)),
+                SelectItem::ExprWithAlias { expr, alias } => (expr, alias.value.clone()),
+                SelectItem::Wildcard(_) => {
+                    self.wildcard(None, scope, &mut list)?;
+                    continue;
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                    self.wildcard(Some(&name.to_string()), scope, &mut list)?;
+                    continue;
+                }
+                SelectItem::QualifiedWildcard(..) => return Err(SqlError::syntax("*")),
+            };
+            let piece = self.value(expression, place)?;
+            list.push((OutputColumn { name, kind: piece.kind }, piece.sql));
+        }
+        Ok(list)
+    }
+
+    fn wildcard(
+        &mut self,
+        only: Option<&str>,
+        scope: &Scope<'_>,
+        list: &mut Vec<(OutputColumn, String)>,
+    ) -> Result<(), SqlError> {
+        let wanted = |source: &&Source| only.is_none_or(|name| name.eq_ignore_ascii_case(&source.alias));
+        for source in scope.sources.iter().filter(wanted) {
+            for column in &source.columns {
+                self.note_read(source, &column.name);
+                list.push((column.clone(), format!("{}.{}", quoted(&source.alias), quoted(&column.name))));
+            }
+        }
+        if list.is_empty() { Err(SqlError::of(263, "Must specify table to select from.")) } else { Ok(()) }
+    }
+
+    /// ORDER BY by position, by name of the list, or by an expression where `place` is given.
+    fn order_by(
+        &mut self,
+        order: &OrderByKind,
+        columns: &[OutputColumn],
+        place: Option<Place<'_>>,
+    ) -> Result<String, SqlError> {
+        let OrderByKind::Expressions(items) = order else { return Err(SqlError::syntax("ALL")) };
+        let mut texts = Vec::new();
+        for item in items {
+            let position = match &item.expr {
+                Expr::Identifier(name) => columns
+                    .iter()
+                    .position(|column| column.name.eq_ignore_ascii_case(&name.value))
+                    .map(|at| at + 1),
+                Expr::Value(value) => match &value.value {
+                    Value::Number(text, _) => text.parse().ok(),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let text = match (position, place) {
+                (Some(position), _) => position.to_string(),
+                (None, Some(place)) => {
+                    let piece = self.value(&item.expr, place)?;
+                    if piece.kind.is_text() { format!("({}) COLLATE NOCASE", piece.sql) } else { piece.sql }
+                }
+                (None, None) => {
+                    let text =
+                        "ORDER BY items must appear in the select list if SELECT DISTINCT is specified.";
+                    return Err(SqlError { class: 15, ..SqlError::of(145, text) });
+                }
+            };
+            texts.push(if item.options.asc == Some(false) { format!("{text} DESC") } else { text });
+        }
+        Ok(format!(" ORDER BY {}", texts.join(", ")))
+    }
+
+    fn top(&mut self, select: &Select) -> Result<String, SqlError> {
+        let Some(top) = &select.top else { return Ok(String::new()) };
+        if top.with_ties || top.percent {
+            return Err(SqlError::not_played("TOP PERCENT or WITH TIES"));
+        }
+        match &top.quantity {
+            Some(TopQuantity::Constant(number)) => Ok(format!(" LIMIT {number}")),
+            Some(TopQuantity::Expr(expression)) => {
+                let piece = self.value(expression, Place::row(&NO_SOURCES))?;
+                if piece.kind.bounds().is_none() {
+                    let text = "The number of rows provided for a TOP or FETCH clauses row count parameter must be \
+                                an integer.";
+                    return Err(SqlError { class: 15, ..SqlError::of(1060, text) });
+                }
+                Ok(format!(" LIMIT {}", piece.sql))
+            }
+            None => Err(SqlError::syntax("TOP")),
+        }
+    }
+
+    /// A column by qualifier and name.
+    pub(crate) fn column(
+        &mut self,
+        qualifier: Option<&str>,
+        name: &str,
+        place: Place<'_>,
+    ) -> Result<Piece, SqlError> {
+        let mut scope = Some(place.scope);
+        let mut qualifier_known = false;
+        while let Some(here) = scope {
+            let fits =
+                |source: &&Source| qualifier.is_none_or(|wanted| wanted.eq_ignore_ascii_case(&source.alias));
+            let mut found = None;
+            for source in here.sources.iter().filter(fits) {
+                qualifier_known = true;
+                let Some(column) = source.columns.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+                else {
+                    continue;
+                };
+                if found.is_some() {
+                    return Err(SqlError::of(209, format!("Ambiguous column name '{name}'.")));
+                }
+                found = Some((source, column));
+            }
+            if let Some((source, column)) = found {
+                if place.grouping.is_some() && std::ptr::eq(here, place.scope) {
+                    return Err(not_grouped(&source.alias, name));
+                }
+                self.note_read(source, &column.name);
+                let sql = format!("{}.{}", quoted(&source.alias), quoted(&column.name));
+                return Ok(Piece { sql, kind: column.kind });
+            }
+            scope = here.parent;
+        }
+        match qualifier {
+            Some(qualifier) if !qualifier_known => Err(SqlError::of(
+                4104,
+                format!("The multi-part identifier \"{qualifier}.{name}\" could not be bound."),
+            )),
+            _ => Err(SqlError::no_column(name)),
+        }
+    }
+
+    /// A subquery that sees the rows of this place.
+    pub(crate) fn subquery(&mut self, query: &Query, place: Place<'_>) -> Result<CompiledQuery, SqlError> {
+        self.query(query, Some(place.scope))
+    }
+
+    fn note_read(&mut self, source: &Source, column: &str) {
+        if let Some(view) = &source.view {
+            self.reads.entry(view.clone()).or_default().insert(column.to_ascii_lowercase());
+        }
+    }
+}
+
+impl Scope<'_> {
+    fn add(&mut self, alias: &str, columns: Vec<OutputColumn>, view: Option<String>) -> Result<(), SqlError> {
+        if self.sources.iter().any(|source| source.alias.eq_ignore_ascii_case(alias)) {
+            let text =
+                format!("The correlation name '{alias}' is specified multiple times in a FROM clause.");
+            return Err(SqlError::of(1011, text));
+        }
+        self.sources.push(Source { alias: alias.to_owned(), columns, view });
+        Ok(())
+    }
+}
+
+/// Checks that a derived table has distinct column names, and takes those of the alias where given.
+fn named(mut query: CompiledQuery, alias: &TableAlias) -> Result<CompiledQuery, SqlError> {
+    if !alias.columns.is_empty() {
+        return Err(SqlError::not_played("a derived table with a list of column names"));
+    }
+    let table = &alias.name.value;
+    let mut seen = BTreeSet::new();
+    for (index, column) in query.columns.iter_mut().enumerate() {
+        if column.name.is_empty() {
+            let text = format!("No column name was specified for column {} of '{table}'.", index + 1);
+            return Err(SqlError { state: 2, ..SqlError::of(8155, text) });
+        }
+        if !seen.insert(column.name.to_ascii_lowercase()) {
+            let text = format!("The column '{}' was specified multiple times for '{table}'.", column.name);
+            return Err(SqlError::of(8156, text));
+        }
+    }
+    Ok(query)
+}
+
+fn not_grouped(alias: &str, name: &str) -> SqlError {
+    SqlError::of(
+        8120,
+        format!(
+            "Column '{alias}.{name}' is invalid in the select list because it is not contained in either an \
+             aggregate function or the GROUP BY clause."
+        ),
+    )
+}
+
+fn own_name(expression: &Expr) -> String {
+    match expression {
+        Expr::Identifier(name) if !name.value.starts_with('@') => name.value.clone(),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|part| part.value.clone()).unwrap_or_default(),
+        Expr::Nested(inner) => own_name(inner),
+        _ => String::new(),
+    }
+}
+
+/// A name as SQLite quotes it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Text as SQLite quotes it.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,95 @@
+//! Views that a spec implies: registry, listeners, services, host.
+
+use super::*;
+use crate::tds::Platform;
+
+async fn texts(client: &mut TestClient, sql: &str) -> Vec<String> {
+    let rows = rows(client, sql).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    rows.iter().map(|row| row.try_get::<&str, _>(0).unwrap().unwrap_or("NULL").to_owned()).collect()
+}
+
+const REGISTRY: &str =
+    "SELECT CAST(r.registry_key AS nvarchar(256)) + N'|' + CAST(r.value_name AS nvarchar(64)) + N'='
+      + COALESCE(CAST(r.value_data AS nvarchar(256)), N'NULL')
+    FROM sys.dm_server_registry AS r WHERE r.registry_key LIKE N'%SuperSocketNetLib%'";
+
+#[tokio::test]
+async fn registry_of_a_dynamic_named_instance() {
+    let server =
+        start(SqlServerSpec { instance: Some("PROD".to_owned()), dynamic_port: Some(50_123), ..spec(2022) });
+    let mut client = connect(&server).await;
+    let lines = texts(&mut client, REGISTRY).await;
+    let root = r"HKLM\Software\Microsoft\Microsoft SQL Server\MSSQL16.PROD\MSSQLServer\SuperSocketNetLib";
+    for wanted in [
+        r"\Tcp|Enabled=1",
+        r"\Tcp|ListenOnAllIPs=1",
+        r"\Tcp\IPAll|TcpPort=",
+        r"\Tcp\IPAll|TcpDynamicPorts=50123",
+        r"\Tcp\IP1|Enabled=0",
+        r"\Tcp\IP2|TcpDynamicPorts=0",
+        r"\Np|Enabled=0",
+        r"\AdminConnection\Tcp|TcpDynamicPorts=1434",
+    ] {
+        assert!(lines.contains(&format!("{root}{wanted}")), "{wanted} in {lines:#?}");
+    }
+    let sql = "SELECT CAST(port AS nvarchar(9)) + N' ' + ip_address FROM sys.dm_tcp_listener_states
+               WHERE type_desc = N'TSQL' AND state_desc = N'ONLINE'";
+    assert_eq!(texts(&mut client, sql).await, ["50123 ::", "50123 0.0.0.0", "1434 ::1", "1434 127.0.0.1"]);
+    let sql = "SELECT service_account FROM sys.dm_server_services WHERE servicename LIKE N'SQL Server (%'";
+    assert_eq!(texts(&mut client, sql).await, [r"NT SERVICE\MSSQL$PROD"]);
+    assert_eq!(server.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn one_address_and_no_tcp() {
+    let yaml = r"{ host: SQL01, static_ports: [1433, 1500], live_ports: [1433], listen_all: false, account: CORP\svc_sql }";
+    let server = start(yaml_serde::from_str(yaml).unwrap());
+    let mut client = connect(&server).await;
+    let lines = texts(&mut client, REGISTRY).await;
+    assert!(lines.iter().any(|line| line.ends_with(r"\Tcp\IP1|TcpPort=1433,1500")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.ends_with(r"\Tcp\IP1|Enabled=1")));
+    let sql = "SELECT ip_address FROM sys.dm_tcp_listener_states WHERE port = 1433";
+    assert_eq!(texts(&mut client, sql).await, ["10.77.0.11"]);
+    let sql = "SELECT servicename + N'=' + service_account FROM sys.dm_server_services";
+    assert_eq!(texts(&mut client, sql).await[0], r"SQL Server (MSSQLSERVER)=CORP\svc_sql");
+    server.set_spec(SqlServerSpec { tcp: false, ..spec(2022) }).unwrap();
+    assert_eq!(texts(&mut client, sql).await[0], r"SQL Server (MSSQLSERVER)=NT SERVICE\MSSQLSERVER");
+    assert!(texts(&mut client, "SELECT ip_address FROM sys.dm_tcp_listener_states").await.is_empty());
+}
+
+#[tokio::test]
+async fn linux() {
+    let server = start(SqlServerSpec { platform: Platform::Linux, ..spec(2022) });
+    let mut client = connect(&server).await;
+    assert_eq!(texts(&mut client, "SELECT host_platform FROM sys.dm_os_host_info").await, ["Linux"]);
+    assert!(texts(&mut client, "SELECT registry_key FROM sys.dm_server_registry").await.is_empty());
+    let sql = "SELECT service_account FROM sys.dm_server_services WHERE servicename LIKE N'SQL Server (%'";
+    assert_eq!(texts(&mut client, sql).await, ["LocalSystem"]);
+}
+
+#[test]
+fn scenario_keys_are_checked() {
+    assert!(yaml_serde::from_str::<SqlServerSpec>("{ host: A, versions: 2022 }").is_err());
+    let refused = |yaml: &str| {
+        let spec: SqlServerSpec = yaml_serde::from_str(yaml).unwrap();
+        crate::tds::world::Prepared::new(spec, None).unwrap_err().to_string()
+    };
+    assert!(refused("{ host: A, version: 2015 }").contains("2015"));
+    assert!(refused("{ host: A, tables: { sys.nothing: [] } }").contains("sys.nothing"));
+    assert!(refused("{ host: A, tables: { sys.servers: [{ nosuch: 1 }] } }").contains("nosuch"));
+    assert!(refused("{ host: A, properties: { Nonsense: 1 } }").contains("Nonsense"));
+}
+
+#[tokio::test]
+async fn a_start_stays_while_its_age_does() {
+    let server = start(spec(2022));
+    let mut client = connect(&server).await;
+    let sql = "SELECT CAST(sqlserver_start_time AS float) FROM sys.dm_os_sys_info";
+    let start_time =
+        async |client: &mut TestClient| rows(client, sql).await.unwrap()[0].get::<f64, _>(0).unwrap();
+    let first = start_time(&mut client).await;
+    server.set_spec(SqlServerSpec { named_pipes: true, ..spec(2022) }).unwrap();
+    assert_eq!(start_time(&mut client).await, first);
+    server.set_spec(SqlServerSpec { started_seconds_ago: 5, ..spec(2022) }).unwrap();
+    assert!(start_time(&mut client).await > first + 9.0);
+}
