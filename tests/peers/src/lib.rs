@@ -1,3 +1,5 @@
 //! Peers.
-pub mod ssrp;
+
 pub mod tds;
+
+pub mod ssrp;

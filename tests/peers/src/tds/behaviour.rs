@@ -9,6 +9,7 @@ use super::{
     batch::{Answer, Outcome},
     compile::OutputColumn,
     engine::ResultSet,
+    failure::SqlError,
     types::{Family, Length, SqlType},
     wire,
 };
@@ -67,6 +68,11 @@ pub(crate) fn encode(answer: &Answer, is_procedure: bool) -> Vec<u8> {
             Outcome::Done => wire::done(&mut bytes, kind, more, 0),
             Outcome::Failed(error) => {
                 wire::error(&mut bytes, error);
+                // A refused view is answered with two errors.
+                if error.number == 300 {
+                    let text = "The user does not have permission to perform this action.";
+                    wire::error(&mut bytes, &SqlError::of(297, text));
+                }
                 wire::done(&mut bytes, kind, wire::DONE_ERROR | more, 0);
             }
         }

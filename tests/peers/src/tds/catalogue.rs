@@ -58,6 +58,12 @@ pub(crate) fn any_object(name: &str) -> Option<&'static Object> {
     CATALOGUE.objects.get(&name.to_ascii_lowercase())
 }
 
+/// Every object that the version has.
+#[cfg(test)]
+pub(crate) fn objects(version: u16) -> impl Iterator<Item = &'static Object> {
+    CATALOGUE.objects.values().filter(move |object| object.since <= version)
+}
+
 /// Type inside `SERVERPROPERTY(name)`, if the version knows the name.
 pub(crate) fn server_property(name: &str, version: u16) -> Option<(&'static str, SqlType)> {
     property(&CATALOGUE.server_properties, name, version)

@@ -198,7 +198,7 @@ impl<'v> Compiler<'v> {
             }
         }
         let row = Place::row(&scope);
-        let from = self.from_clause(select, &from, row)?;
+        let from = self.join_sources(select, &from, row)?;
         let filter = match &select.selection {
             Some(condition) => format!(" WHERE {}", self.predicate(condition, row)?),
             None => String::new(),
@@ -238,7 +238,7 @@ impl<'v> Compiler<'v> {
         Ok(CompiledQuery { sql, columns })
     }
 
-    fn from_clause(
+    fn join_sources(
         &mut self,
         select: &Select,
         sources: &[String],
@@ -283,13 +283,13 @@ impl<'v> Compiler<'v> {
             }
             TableFactor::Derived { subquery, alias, lateral: false } => {
                 let alias = alias.as_ref().ok_or_else(|| SqlError::syntax(")"))?;
-                if let (Some(_), SetExpr::Select(select)) = (&subquery.order_by, &*subquery.body) {
-                    if select.top.is_none() {
-                        let text = "The ORDER BY clause is invalid in views, inline functions, derived tables, \
+                if let (Some(_), SetExpr::Select(select)) = (&subquery.order_by, &*subquery.body)
+                    && select.top.is_none()
+                {
+                    let text = "The ORDER BY clause is invalid in views, inline functions, derived tables, \
                                     subqueries, and common table expressions, unless TOP, OFFSET or FOR XML is \
                                     also specified.";
-                        return Err(SqlError::of(1033, text));
-                    }
+                    return Err(SqlError::of(1033, text));
                 }
                 let compiled = named(self.query(subquery, scope.parent)?, alias)?;
                 let text = format!("({}) AS {}", compiled.sql, quoted(&alias.name.value));

@@ -149,8 +149,10 @@ fn seconds_of_day(time: &str) -> Option<f64> {
 
 /// Number of boundaries of a date part between two dates (DATEDIFF page), or None for an unknown part.
 pub(crate) fn difference(part: &str, from: f64, to: f64) -> Option<i64> {
+    // Whole microseconds first: a REAL cannot tell finer, and must not fall just short of a boundary.
     let by_size = |units_per_day: f64| {
-        let count = |days: f64| (days * units_per_day + 1e-4).floor() as i64;
+        let unit = (SECONDS_PER_DAY * 1e6 / units_per_day) as i64;
+        let count = |days: f64| ((days * SECONDS_PER_DAY * 1e6).round() as i64).div_euclid(unit);
         count(to) - count(from)
     };
     let (first, last) = (Parts::of(from), Parts::of(to));

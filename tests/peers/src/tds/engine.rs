@@ -73,10 +73,10 @@ pub(crate) fn run(
 fn check_bounds(columns: &[OutputColumn], rows: &[Vec<Value>]) -> Result<(), SqlError> {
     for row in rows {
         for (column, value) in columns.iter().zip(row) {
-            if let (Value::Integer(number), Some((least, most))) = (value, column.kind.bounds()) {
-                if !(least..=most).contains(number) {
-                    return Err(SqlError::overflow(column.kind.bare_name()));
-                }
+            if let (Value::Integer(number), Some((least, most))) = (value, column.kind.bounds())
+                && !(least..=most).contains(number)
+            {
+                return Err(SqlError::overflow(column.kind.bare_name()));
             }
         }
     }
@@ -106,7 +106,7 @@ fn provide(connection: &Connection, name: &str, table: &tables::Table) -> Result
 }
 
 fn register(connection: &Connection, world: &Arc<World>) -> Result<(), SqliteError> {
-    add(connection, "ts_convert", 4, |context| conversion(context))?;
+    add(connection, "ts_convert", 4, conversion)?;
     add(connection, "ts_try_convert", 4, |context| Ok(conversion(context).unwrap_or(Value::Null)))?;
     add(connection, "ts_like", 3, |context| {
         let (Some(text), Some(pattern)) = (text(context, 0)?, text(context, 1)?) else {

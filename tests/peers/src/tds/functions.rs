@@ -159,7 +159,7 @@ impl Compiler<'_> {
             "SERVERPROPERTY" | "CONNECTIONPROPERTY" | "IS_SRVROLEMEMBER" | "LEN" | "UPPER" | "LOWER"
             | "LTRIM" | "RTRIM" | "ABS" | "DATALENGTH" => (1, 1, 0),
             "TRIM" => (1, 1, 2017),
-            "LEFT" | "RIGHT" | "ISNULL" | "NULLIF" => (2, 2, 0),
+            "LEFT" | "RIGHT" | "ISNULL" | "NULLIF" | "SWITCHOFFSET" => (2, 2, 0),
             "CHARINDEX" => (2, 3, 0),
             "SUBSTRING" | "REPLACE" => (3, 3, 0),
             "HAS_PERMS_BY_NAME" => (3, 5, 0),
@@ -206,6 +206,13 @@ impl Compiler<'_> {
                     kind,
                 )
             }
+            "SWITCHOFFSET" => match arguments.as_slice() {
+                // The server that is played runs in UTC, so that only this offset leaves the text right.
+                [date, offset] if offset.sql == "'+00:00'" => {
+                    piece(as_date(date.clone())?.sql, SqlType::DateTimeOffset)
+                }
+                _ => Err(SqlError::not_played("SWITCHOFFSET to another offset than +00:00")),
+            },
             "NULLIF" => {
                 let kind = arguments.first().map_or(SqlType::Null, |first| first.kind);
                 piece(format!("nullif({})", joined(&arguments)), kind)

@@ -5,6 +5,7 @@ use rusqlite::types::Value;
 
 use super::{
     batch::Variables,
+    convert::convert,
     dates::{DAYS_FROM_YEAR_ONE, TICKS_PER_DAY},
     failure::SqlError,
     types::{Length, SqlType},
@@ -49,18 +50,47 @@ pub(crate) fn rpc(body: &[u8]) -> Result<Request, SqlError> {
     reader.u16().ok_or_else(malformed)?;
     let (_, _, text) = reader.parameter()?;
     let Value::Text(text) = text else { return Err(malformed()) };
-    let mut parameters = Variables::new();
-    let mut index = 0;
-    while !reader.bytes.is_empty() {
-        let (name, kind, value) = reader.parameter()?;
-        // The first one declares the others; their own types say the same.
-        if index > 0 {
-            let name = if name.is_empty() { format!("@p{index}") } else { name.to_ascii_lowercase() };
-            parameters.insert(name, (kind, value));
+    // The second parameter declares the types of those that follow; an untyped NULL takes its type from there.
+    let mut declared = Vec::new();
+    if !reader.bytes.is_empty() {
+        if let (_, _, Value::Text(text)) = reader.parameter()? {
+            declared = declarations(&text);
         }
-        index += 1;
+    }
+    let mut parameters = Variables::new();
+    while !reader.bytes.is_empty() {
+        let (name, sent, value) = reader.parameter()?;
+        let position = parameters.len();
+        let name = name.to_ascii_lowercase();
+        let declaration = declared.iter().find(|(known, _)| *known == name).or(declared.get(position));
+        let (name, kind) = match declaration {
+            Some((known, kind)) => (known.clone(), kind.unwrap_or(sent)),
+            None => {
+                return Err(SqlError::of(8178, format!("The parameterized query does not declare '{name}'.")));
+            }
+        };
+        let value = if sent == kind { value } else { convert(value, sent, kind, 0)? };
+        parameters.insert(name, (kind, value));
     }
     Ok(Request { text, parameters })
+}
+
+/// `@P1 nvarchar(4000),@P2 int` as lower-case names and types; a type that is not known here is left to the wire.
+fn declarations(text: &str) -> Vec<(String, Option<SqlType>)> {
+    let mut parts = vec![String::new()];
+    let mut depth = 0_i32;
+    for character in text.chars() {
+        depth += i32::from(character == '(') - i32::from(character == ')');
+        match parts.last_mut() {
+            Some(part) if character != ',' || depth > 0 => part.push(character),
+            _ => parts.push(String::new()),
+        }
+    }
+    let read = |part: &String| {
+        let (name, kind) = part.trim().split_once(' ')?;
+        Some((name.to_ascii_lowercase(), SqlType::parse(kind)))
+    };
+    parts.iter().filter_map(read).collect()
 }
 
 fn malformed() -> SqlError {
@@ -121,7 +151,6 @@ impl<'b> Reader<'b> {
 
     /// TYPE_INFO and value; the inner None is a type that is not played.
     fn typed(&mut self, kind: u8) -> Option<Option<(SqlType, Value)>> {
-        let nvarchar = SqlType::NVarChar(Length::Of(4_000));
         Some(Some(match kind {
             0x1F => (SqlType::Null, Value::Null),
             0x30 => (SqlType::TinyInt, integer(self.take(1)?)),
@@ -153,8 +182,15 @@ impl<'b> Reader<'b> {
                 (SqlType::DateTime2, if length == 0 { Value::Null } else { late_date(bytes, scale)? })
             }
             0xE7 => {
-                let (_, bytes) = self.long(true)?;
-                (nvarchar, bytes.map_or(Value::Null, |bytes| Value::Text(from_utf16(&bytes))))
+                let (size, bytes) = self.long(true)?;
+                let characters = match size {
+                    Length::Of(bytes) => Length::Of(bytes / 2),
+                    Length::Max => Length::Max,
+                };
+                (
+                    SqlType::NVarChar(characters),
+                    bytes.map_or(Value::Null, |bytes| Value::Text(from_utf16(&bytes))),
+                )
             }
             0xA7 => {
                 let (size, bytes) = self.long(true)?;
@@ -232,4 +268,26 @@ fn late_date(bytes: &[u8], scale: u8) -> Option<Value> {
     let number = |bytes: &[u8]| bytes.iter().rev().fold(0_i64, |sum, byte| sum << 8 | i64::from(*byte));
     let seconds = number(time) as f64 / 10_f64.powi(i32::from(scale));
     Some(Value::Real((number(days) - DAYS_FROM_YEAR_ONE) as f64 + seconds / super::dates::SECONDS_PER_DAY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_and_their_commas() {
+        let declared = declarations("@P1 nvarchar(4000),@P2 numeric(10,2), @P3 thing");
+        let names: Vec<&str> = declared.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["@p1", "@p2", "@p3"]);
+        assert_eq!(declared[0].1, SqlType::parse("nvarchar(4000)"));
+        assert_eq!(declared[2].1, None);
+    }
+
+    #[test]
+    fn hostile_requests_are_refused() {
+        for body in [&b""[..], &[0xFF; 4], &[4, 0, 0, 0], &[4, 0, 0, 0, 0xFF, 0xFF, 10, 0, 0, 0, 9, 1]] {
+            assert!(rpc(body).is_err(), "{body:?}");
+        }
+        assert!(batch(&[200, 0, 0, 0, 1]).is_err());
+    }
 }

@@ -95,11 +95,11 @@ impl Wrapped {
                 // The client has ended its side of the handshake and goes on without packets.
                 self.is_plain.store(true, Ordering::Release);
                 self.received = std::mem::take(&mut self.header);
-            } else if let [_, _, high, low, ..] = self.header[..] {
-                if self.header.len() == 8 {
-                    let length = usize::from(u16::from_be_bytes([high, low]));
-                    self.missing = length.checked_sub(8).ok_or_else(|| io::Error::other("short packet"))?;
-                }
+            } else if let [_, _, high, low, ..] = self.header[..]
+                && self.header.len() == 8
+            {
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                self.missing = length.checked_sub(8).ok_or_else(|| io::Error::other("short packet"))?;
             }
         } else {
             self.missing -= bytes.len();

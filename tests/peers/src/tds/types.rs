@@ -79,6 +79,22 @@ const LONGEST_VARCHAR: u16 = 8_000;
 /// Length of a CAST to a text type without one (char and varchar page).
 const CAST_LENGTH: u16 = 30;
 
+/// Types that exist in the server, but not here.
+const UNPLAYED: [&str; 12] = [
+    "xml",
+    "date",
+    "time",
+    "money",
+    "smallmoney",
+    "text",
+    "ntext",
+    "image",
+    "rowversion",
+    "timestamp",
+    "hierarchyid",
+    "json",
+];
+
 impl SqlType {
     /// Reads a documented type such as `nvarchar(128)`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -121,6 +137,9 @@ impl SqlType {
             state: 24,
             ..SqlError::of(243, format!("Type {text} is not a defined system type."))
         };
+        if UNPLAYED.contains(&bare.split('(').next().unwrap_or_default().trim()) {
+            return Err(SqlError::not_played(format_args!("the type {bare}")));
+        }
         let with_length = match bare.as_str() {
             "nvarchar" | "varchar" | "varbinary" | "nchar" | "char" | "binary" => {
                 format!("{bare}({CAST_LENGTH})")

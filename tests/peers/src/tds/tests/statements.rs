@@ -253,3 +253,43 @@ async fn language_details() {
     }
     assert_eq!(server.violations(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn parameters_of_every_type() {
+    let server = start(spec(2022));
+    let mut client = connect(&server).await;
+    let long = "ä".repeat(5_000);
+    let sql =
+        "SELECT @P1, @P2, @P3, @P4, @P5, @P6, @P7, CAST(@P8 AS int), @P9 WHERE @P2 = 7 AND @P1 = N'NAME'";
+    let (none_text, none_int) = (Option::<&str>::None, Option::<i32>::None);
+    let parameters: &[&dyn tiberius::ToSql] =
+        &[&"name", &7_i32, &i64::MAX, &0.25_f64, &true, &long.as_str(), &none_text, &none_int, &5_i16];
+    let row = client.query(sql, parameters).await.unwrap().into_row().await.unwrap().unwrap();
+    assert_eq!(row.try_get::<&str, _>(0).unwrap(), Some("name"));
+    assert_eq!(row.try_get::<i32, _>(1).unwrap(), Some(7));
+    assert_eq!(row.try_get::<i64, _>(2).unwrap(), Some(i64::MAX));
+    assert_eq!(row.try_get::<f64, _>(3).unwrap(), Some(0.25));
+    assert_eq!(row.try_get::<bool, _>(4).unwrap(), Some(true));
+    assert_eq!(row.try_get::<&str, _>(5).unwrap(), Some(long.as_str()));
+    assert_eq!(row.try_get::<&str, _>(6).unwrap(), None);
+    assert_eq!(row.try_get::<i32, _>(7).unwrap(), None);
+    assert_eq!(row.try_get::<i16, _>(8).unwrap(), Some(5));
+    // An error in a procedure call leaves the connection usable, too.
+    {
+        let refused = client.query("SELECT nosuch FROM sys.servers WHERE name = @P1", &[&"x"]).await;
+        assert!(matches!(refused, Err(Error::Server(token)) if token.code() == 207));
+    }
+    assert_eq!(rows(&mut client, "SELECT 1").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn many_connections_are_counted_in_time() {
+    let server = start(SqlServerSpec { connections: vec![group("NTLM", "10.77.1.6", 30_000)], ..spec(2022) });
+    let mut client = connect(&server).await;
+    let none = Option::<&str>::None;
+    let parameters: &[&dyn tiberius::ToSql] = &[&0.0_f64, &none, &none];
+    let answer = client.query(COUNTING, parameters);
+    let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap();
+    let rows = answer.into_first_result().await.unwrap();
+    assert_eq!(rows[0].try_get::<i64, _>("open_now").unwrap(), Some(30_000));
+}
