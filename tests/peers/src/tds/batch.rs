@@ -12,10 +12,11 @@ use sqlparser::{
 };
 
 use super::{
-    compile::{CompiledQuery, Compiler, NO_SOURCES, OutputColumn, Place},
+    compile::{CompiledQuery, Compiler, OutputColumn},
     engine::{self, Plan, ResultSet},
     error_log,
     failure::SqlError,
+    scope::{NO_SOURCES, Place},
     split::{Piece, split},
     types::SqlType,
     world::World,

@@ -7,6 +7,7 @@ use rusqlite::types::Value;
 
 use super::{
     batch::{Answer, Outcome},
+    cells,
     compile::OutputColumn,
     engine::ResultSet,
     failure::SqlError,
@@ -59,9 +60,9 @@ pub(crate) fn encode(answer: &Answer, is_procedure: bool) -> Vec<u8> {
         let kind = if is_procedure { wire::DONE_IN_PROCEDURE } else { wire::DONE };
         match outcome {
             Outcome::Rows(result) => {
-                wire::metadata(&mut bytes, &result.columns);
+                cells::metadata(&mut bytes, &result.columns);
                 for row in &result.rows {
-                    wire::row(&mut bytes, &result.columns, row);
+                    cells::row(&mut bytes, &result.columns, row);
                 }
                 wire::done(&mut bytes, kind, wire::DONE_COUNT | more, result.rows.len() as u64);
             }

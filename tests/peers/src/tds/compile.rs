@@ -4,12 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Join, JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias,
-    TableFactor, TopQuantity, Value,
+    Distinct, Expr, GroupByExpr, Join, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TopQuantity, Value,
 };
 
-use super::{catalogue, failure::SqlError, types::SqlType};
+use super::{
+    failure::SqlError,
+    scope::{NO_SOURCES, Place, Scope},
+    sources::named,
+    types::SqlType,
+};
 
 /// A column of a result or of a source of rows.
 #[derive(Clone, Debug)]
@@ -52,47 +56,8 @@ pub(crate) struct Compiler<'v> {
     pub(crate) reads: BTreeMap<String, BTreeSet<String>>,
     /// Whether an aggregate was met since the flag was cleared.
     pub(crate) saw_aggregate: bool,
-    expressions: Vec<(String, CompiledQuery)>,
-}
-
-/// Where an expression stands.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'s> {
-    scope: &'s Scope<'s>,
-    /// Texts of the GROUP BY expressions if columns outside them are wrong here (8120).
-    pub(crate) grouping: Option<&'s [String]>,
-}
-
-/// Sources of rows that names may refer to.
-pub(crate) struct Scope<'s> {
-    sources: Vec<Source>,
-    parent: Option<&'s Scope<'s>>,
-}
-
-struct Source {
-    alias: String,
-    columns: Vec<OutputColumn>,
-    view: Option<String>,
-}
-
-/// The scope of an expression without FROM.
-pub(crate) const NO_SOURCES: Scope<'static> = Scope { sources: Vec::new(), parent: None };
-
-impl<'s> Place<'s> {
-    /// A place where columns may be used freely.
-    pub(crate) fn row(scope: &'s Scope<'s>) -> Self {
-        Self { scope, grouping: None }
-    }
-
-    /// The same place inside an aggregate or a GROUP BY expression.
-    pub(crate) fn ungrouped(self) -> Self {
-        Self { grouping: None, ..self }
-    }
-
-    /// Whether this expression is one of the GROUP BY list.
-    pub(crate) fn is_grouped_by(&self, expression: &Expr) -> bool {
-        self.grouping.is_some_and(|list| list.contains(&expression.to_string().to_ascii_lowercase()))
-    }
+    /// Common table expressions in reach, by lower-case name.
+    pub(crate) expressions: Vec<(String, CompiledQuery)>,
 }
 
 impl<'v> Compiler<'v> {
@@ -238,100 +203,6 @@ impl<'v> Compiler<'v> {
         Ok(CompiledQuery { sql, columns })
     }
 
-    fn join_sources(
-        &mut self,
-        select: &Select,
-        sources: &[String],
-        row: Place<'_>,
-    ) -> Result<String, SqlError> {
-        let mut sources = sources.iter();
-        let mut clause = String::new();
-        for (index, table) in select.from.iter().enumerate() {
-            clause += if index == 0 { " FROM " } else { ", " };
-            clause += sources.next().map_or("", String::as_str);
-            for join in &table.joins {
-                let (word, constraint) = match &join.join_operator {
-                    JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => ("JOIN", constraint),
-                    JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
-                        ("LEFT JOIN", constraint)
-                    }
-                    JoinOperator::CrossJoin(constraint) => ("CROSS JOIN", constraint),
-                    other => return Err(SqlError::not_played(format_args!("the join {other:?}"))),
-                };
-                clause += &format!(" {word} {}", sources.next().map_or("", String::as_str));
-                match constraint {
-                    JoinConstraint::On(condition) => {
-                        clause += &format!(" ON {}", self.predicate(condition, row)?)
-                    }
-                    JoinConstraint::None if word == "CROSS JOIN" => {}
-                    _ => return Err(SqlError::syntax("JOIN")),
-                }
-            }
-        }
-        Ok(clause)
-    }
-
-    fn source(&mut self, table: &TableFactor, scope: &mut Scope<'_>) -> Result<String, SqlError> {
-        match table {
-            TableFactor::Table { name, alias, args, .. } => {
-                if let Some(args) = args {
-                    for argument in &args.args {
-                        self.argument(argument, Place::row(&NO_SOURCES))?;
-                    }
-                }
-                self.named_source(name, alias.as_ref(), args.is_some(), scope)
-            }
-            TableFactor::Derived { subquery, alias, lateral: false } => {
-                let alias = alias.as_ref().ok_or_else(|| SqlError::syntax(")"))?;
-                if let (Some(_), SetExpr::Select(select)) = (&subquery.order_by, &*subquery.body)
-                    && select.top.is_none()
-                {
-                    let text = "The ORDER BY clause is invalid in views, inline functions, derived tables, \
-                                    subqueries, and common table expressions, unless TOP, OFFSET or FOR XML is \
-                                    also specified.";
-                    return Err(SqlError::of(1033, text));
-                }
-                let compiled = named(self.query(subquery, scope.parent)?, alias)?;
-                let text = format!("({}) AS {}", compiled.sql, quoted(&alias.name.value));
-                scope.add(&alias.name.value, compiled.columns, None)?;
-                Ok(text)
-            }
-            other => Err(SqlError::not_played(format_args!("the source {other}"))),
-        }
-    }
-
-    fn named_source(
-        &mut self,
-        name: &ObjectName,
-        alias: Option<&TableAlias>,
-        with_arguments: bool,
-        scope: &mut Scope<'_>,
-    ) -> Result<String, SqlError> {
-        let full = name.to_string().replace(['[', ']', '"'], "");
-        let last = full.rsplit('.').next().unwrap_or(&full).to_owned();
-        let alias = alias.map_or(last, |alias| alias.name.value.clone());
-        let expression = self.expressions.iter().rev().find(|(known, _)| full.eq_ignore_ascii_case(known));
-        if let Some((_, compiled)) = expression {
-            let (text, columns) =
-                (format!("({}) AS {}", compiled.sql, quoted(&alias)), compiled.columns.clone());
-            scope.add(&alias, columns, None)?;
-            return Ok(text);
-        }
-        let plain = full.to_ascii_lowercase();
-        let plain = plain.strip_prefix("master.").unwrap_or(&plain);
-        let object = catalogue::object(plain, self.version)
-            .filter(|object| plain.starts_with("sys.") && object.is_function == with_arguments)
-            .ok_or_else(|| SqlError::no_object(&full))?;
-        let columns = object
-            .columns(self.version)
-            .map(|column| OutputColumn { name: column.name.clone(), kind: column.kind })
-            .collect();
-        self.reads.entry(plain.to_owned()).or_default();
-        scope.add(&alias, columns, Some(plain.to_owned()))?;
-        let table = plain.trim_start_matches("sys.");
-        Ok(format!("sys.{} AS {}", quoted(table), quoted(&alias)))
-    }
-
     fn group_by(
         &mut self,
         group_by: &GroupByExpr,
@@ -381,22 +252,6 @@ impl<'v> Compiler<'v> {
             list.push((OutputColumn { name, kind: piece.kind }, piece.sql));
         }
         Ok(list)
-    }
-
-    fn wildcard(
-        &mut self,
-        only: Option<&str>,
-        scope: &Scope<'_>,
-        list: &mut Vec<(OutputColumn, String)>,
-    ) -> Result<(), SqlError> {
-        let wanted = |source: &&Source| only.is_none_or(|name| name.eq_ignore_ascii_case(&source.alias));
-        for source in scope.sources.iter().filter(wanted) {
-            for column in &source.columns {
-                self.note_read(source, &column.name);
-                list.push((column.clone(), format!("{}.{}", quoted(&source.alias), quoted(&column.name))));
-            }
-        }
-        if list.is_empty() { Err(SqlError::of(263, "Must specify table to select from.")) } else { Ok(()) }
     }
 
     /// ORDER BY by position, by name of the list, or by an expression where `place` is given.
@@ -457,101 +312,10 @@ impl<'v> Compiler<'v> {
         }
     }
 
-    /// A column by qualifier and name.
-    pub(crate) fn column(
-        &mut self,
-        qualifier: Option<&str>,
-        name: &str,
-        place: Place<'_>,
-    ) -> Result<Piece, SqlError> {
-        let mut scope = Some(place.scope);
-        let mut qualifier_known = false;
-        while let Some(here) = scope {
-            let fits =
-                |source: &&Source| qualifier.is_none_or(|wanted| wanted.eq_ignore_ascii_case(&source.alias));
-            let mut found = None;
-            for source in here.sources.iter().filter(fits) {
-                qualifier_known = true;
-                let Some(column) = source.columns.iter().find(|known| known.name.eq_ignore_ascii_case(name))
-                else {
-                    continue;
-                };
-                if found.is_some() {
-                    return Err(SqlError::of(209, format!("Ambiguous column name '{name}'.")));
-                }
-                found = Some((source, column));
-            }
-            if let Some((source, column)) = found {
-                if place.grouping.is_some() && std::ptr::eq(here, place.scope) {
-                    return Err(not_grouped(&source.alias, name));
-                }
-                self.note_read(source, &column.name);
-                let sql = format!("{}.{}", quoted(&source.alias), quoted(&column.name));
-                return Ok(Piece { sql, kind: column.kind });
-            }
-            scope = here.parent;
-        }
-        match qualifier {
-            Some(qualifier) if !qualifier_known => Err(SqlError::of(
-                4104,
-                format!("The multi-part identifier \"{qualifier}.{name}\" could not be bound."),
-            )),
-            _ => Err(SqlError::no_column(name)),
-        }
-    }
-
     /// A subquery that sees the rows of this place.
     pub(crate) fn subquery(&mut self, query: &Query, place: Place<'_>) -> Result<CompiledQuery, SqlError> {
         self.query(query, Some(place.scope))
     }
-
-    fn note_read(&mut self, source: &Source, column: &str) {
-        if let Some(view) = &source.view {
-            self.reads.entry(view.clone()).or_default().insert(column.to_ascii_lowercase());
-        }
-    }
-}
-
-impl Scope<'_> {
-    fn add(&mut self, alias: &str, columns: Vec<OutputColumn>, view: Option<String>) -> Result<(), SqlError> {
-        if self.sources.iter().any(|source| source.alias.eq_ignore_ascii_case(alias)) {
-            let text =
-                format!("The correlation name '{alias}' is specified multiple times in a FROM clause.");
-            return Err(SqlError::of(1011, text));
-        }
-        self.sources.push(Source { alias: alias.to_owned(), columns, view });
-        Ok(())
-    }
-}
-
-/// Checks that a derived table has distinct column names, and takes those of the alias where given.
-fn named(mut query: CompiledQuery, alias: &TableAlias) -> Result<CompiledQuery, SqlError> {
-    if !alias.columns.is_empty() {
-        return Err(SqlError::not_played("a derived table with a list of column names"));
-    }
-    let table = &alias.name.value;
-    let mut seen = BTreeSet::new();
-    for (index, column) in query.columns.iter_mut().enumerate() {
-        if column.name.is_empty() {
-            let text = format!("No column name was specified for column {} of '{table}'.", index + 1);
-            return Err(SqlError { state: 2, ..SqlError::of(8155, text) });
-        }
-        if !seen.insert(column.name.to_ascii_lowercase()) {
-            let text = format!("The column '{}' was specified multiple times for '{table}'.", column.name);
-            return Err(SqlError::of(8156, text));
-        }
-    }
-    Ok(query)
-}
-
-fn not_grouped(alias: &str, name: &str) -> SqlError {
-    SqlError::of(
-        8120,
-        format!(
-            "Column '{alias}.{name}' is invalid in the select list because it is not contained in either an \
-             aggregate function or the GROUP BY clause."
-        ),
-    )
 }
 
 fn own_name(expression: &Expr) -> String {

@@ -19,6 +19,7 @@ use super::{
     Options, Tls,
     batch::{self, Answer, Outcome},
     behaviour::{self, Behaviour},
+    cells,
     compile::OutputColumn,
     dates,
     failure::SqlError,
@@ -301,9 +302,9 @@ async fn hang(stream: &mut dyn Stream) -> io::Result<()> {
 async fn huge(stream: &mut dyn Stream, columns: &[OutputColumn], row: &[Value]) -> io::Result<()> {
     let mut pending = Vec::new();
     let mut n_packets = 0;
-    wire::metadata(&mut pending, columns);
+    cells::metadata(&mut pending, columns);
     for _ in 0..behaviour::HUGE {
-        wire::row(&mut pending, columns, row);
+        cells::row(&mut pending, columns, row);
         let whole = pending.len() / wire::PAYLOAD * wire::PAYLOAD;
         let mut bytes = Vec::new();
         for chunk in pending.drain(..whole).as_slice().chunks(wire::PAYLOAD) {

@@ -6,9 +6,10 @@ use sqlparser::ast::{
 };
 
 use super::{
-    compile::{Compiler, Piece, Place, literal},
-    expression::{as_text, case, coerce},
+    compile::{Compiler, Piece, literal},
     failure::SqlError,
+    operands::{as_text, case, coerce},
+    scope::Place,
     types::{Family, Length, SqlType},
 };
 

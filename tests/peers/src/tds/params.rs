@@ -52,10 +52,10 @@ pub(crate) fn rpc(body: &[u8]) -> Result<Request, SqlError> {
     let Value::Text(text) = text else { return Err(malformed()) };
     // The second parameter declares the types of those that follow; an untyped NULL takes its type from there.
     let mut declared = Vec::new();
-    if !reader.bytes.is_empty() {
-        if let (_, _, Value::Text(text)) = reader.parameter()? {
-            declared = declarations(&text);
-        }
+    if !reader.bytes.is_empty()
+        && let (_, _, Value::Text(text)) = reader.parameter()?
+    {
+        declared = declarations(&text);
     }
     let mut parameters = Variables::new();
     while !reader.bytes.is_empty() {
@@ -66,7 +66,10 @@ pub(crate) fn rpc(body: &[u8]) -> Result<Request, SqlError> {
         let (name, kind) = match declaration {
             Some((known, kind)) => (known.clone(), kind.unwrap_or(sent)),
             None => {
-                return Err(SqlError::of(8178, format!("The parameterized query does not declare '{name}'.")));
+                return Err(SqlError::of(
+                    8178,
+                    format!("The parameterized query does not declare '{name}'."),
+                ));
             }
         };
         let value = if sent == kind { value } else { convert(value, sent, kind, 0)? };

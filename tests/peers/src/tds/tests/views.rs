@@ -69,6 +69,30 @@ async fn linux() {
 
 #[test]
 fn scenario_keys_are_checked() {
+    let every_key = r"
+      host: SQL01
+      instance: PROD
+      version: 2022
+      platform: Windows
+      account: CORP\svc_sql
+      address: 10.77.0.11
+      static_ports: [1433]
+      dynamic_port: 50123
+      live_ports: [1433]
+      listen_all: true
+      tcp: true
+      named_pipes: false
+      rights: [VIEW SERVER STATE, VIEW ANY DEFINITION]
+      started_seconds_ago: 864000
+      properties: { IsHadrEnabled: 1, IsClustered: 0 }
+      connections:
+        - { scheme: KERBEROS, transport: TCP, client: 10.77.1.5, count: 12, host: APP1, program: app, login: CORP\joe, domain: CORP, age_seconds: 100 }
+      tables: { sys.availability_replicas: [ {replica_server_name: SQL01, endpoint_url: null, is_nothing: 1} ] }
+    ";
+    let spec: SqlServerSpec = yaml_serde::from_str(&every_key.replace(", is_nothing: 1", "")).unwrap();
+    assert_eq!(spec.connections[0].count, 12);
+    assert!(crate::tds::world::Prepared::new(spec, None).is_ok());
+    assert!(crate::tds::world::Prepared::new(yaml_serde::from_str(every_key).unwrap(), None).is_err());
     assert!(yaml_serde::from_str::<SqlServerSpec>("{ host: A, versions: 2022 }").is_err());
     let refused = |yaml: &str| {
         let spec: SqlServerSpec = yaml_serde::from_str(yaml).unwrap();
