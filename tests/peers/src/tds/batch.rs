@@ -79,6 +79,33 @@ pub(crate) fn run(world: &Arc<World>, text: &str, parameters: Variables) -> Answ
     answer
 }
 
+/// First words of statements that change something, or may.
+const CHANGES: [&str; 20] = [
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "MERGE",
+    "TRUNCATE",
+    "CREATE",
+    "ALTER",
+    "DROP",
+    "GRANT",
+    "REVOKE",
+    "DENY",
+    "BACKUP",
+    "RESTORE",
+    "DBCC",
+    "KILL",
+    "SHUTDOWN",
+    "RECONFIGURE",
+    "WAITFOR",
+    "USE",
+    "BULK",
+];
+
+/// First words of statements that a server knows and this peer does not run.
+const CONTROL_OF_FLOW: [&str; 8] = ["IF", "WHILE", "BEGIN", "PRINT", "RETURN", "GOTO", "THROW", "RAISERROR"];
+
 struct Refusal {
     error: SqlError,
     violation: Option<String>,
@@ -129,6 +156,14 @@ fn prepare(world: &World, text: &str, parameters: &Variables) -> Result<Vec<Step
                 let error = error_log::execute_denied(&procedure);
                 return Err(Refusal { violation: Some(format!("executes {procedure}")), error });
             }
+            Piece::Other(word) if CONTROL_OF_FLOW.contains(&word.as_str()) => {
+                return Err(SqlError::not_played(format_args!("{word}")).into());
+            }
+            Piece::Other(word) if !CHANGES.contains(&word.as_str()) => {
+                // A first word that is no keyword is taken for a procedure.
+                let error = SqlError::of(2_812, format!("Could not find stored procedure '{word}'."));
+                return Err(Refusal { violation: Some(error.to_string()), error });
+            }
             Piece::Other(verb) => {
                 let text = format!(
                     "The {verb} permission was denied on the object, database 'master', schema 'dbo'."
@@ -153,7 +188,7 @@ fn query(world: &World, tokens: Vec<Token>, kinds: &BTreeMap<String, SqlType>) -
         let error = SqlError::denied(229, "The permission was denied on the object, database 'master'.");
         return Err(Refusal { violation: Some("is not a query".to_owned()), error });
     };
-    let mut compiler = Compiler::new(world.version(), kinds, world.now);
+    let mut compiler = Compiler::new(world, kinds);
     let compiled = compiler.query(&query, None)?;
     for column in &compiled.columns {
         if matches!(column.kind, SqlType::Variant | SqlType::Numeric) {
@@ -182,7 +217,7 @@ fn expression(
     if rest != Token::EOF {
         return Err(SqlError::syntax(rest));
     }
-    let mut compiler = Compiler::new(world.version(), kinds, world.now);
+    let mut compiler = Compiler::new(world, kinds);
     let piece = compiler.value(&expression, Place::row(&NO_SOURCES))?;
     let kind = target.unwrap_or(piece.kind);
     piece.kind.check_cast(kind)?;

@@ -46,7 +46,7 @@ fn type_info(bytes: &mut Vec<u8>, kind: SqlType) {
         SqlType::Float | SqlType::Numeric => bytes.extend([0x6D, 8]),
         SqlType::DateTime => bytes.extend([0x6F, 8]),
         SqlType::DateTime2 => bytes.extend([0x2A, 7]),
-        SqlType::DateTimeOffset => bytes.extend([0x2B, 7]),
+        SqlType::DateTimeOffset(_) => bytes.extend([0x2B, 7]),
         SqlType::UniqueIdentifier => bytes.extend([0x24, 16]),
         SqlType::VarBinary(length) => {
             bytes.push(0xA5);
@@ -117,10 +117,10 @@ fn cell(bytes: &mut Vec<u8>, kind: SqlType, value: &Value) {
             bytes.push(8);
             late_date(bytes, real);
         }
-        (SqlType::DateTimeOffset, _) => {
+        (SqlType::DateTimeOffset(minutes), _) => {
             bytes.push(10);
             late_date(bytes, real);
-            bytes.extend(0_i16.to_le_bytes());
+            bytes.extend(minutes.to_le_bytes());
         }
         (SqlType::UniqueIdentifier, Value::Text(text)) => match identifier_bytes(text) {
             Some(identifier) => sized(bytes, &identifier),

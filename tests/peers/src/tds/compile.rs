@@ -13,6 +13,7 @@ use super::{
     scope::{NO_SOURCES, Place, Scope},
     sources::named,
     types::SqlType,
+    world::World,
 };
 
 /// A column of a result or of a source of rows.
@@ -48,8 +49,10 @@ pub(crate) struct Compiler<'v> {
     pub(crate) version: u16,
     /// Declared variables and parameters by lower-case name.
     pub(crate) variables: &'v BTreeMap<String, SqlType>,
-    /// Start of the statement: the value of GETDATE().
+    /// Start of the batch, in UTC.
     pub(crate) now: f64,
+    /// Minutes that the server's clock is east of UTC.
+    pub(crate) utc_offset: i16,
     /// Variables in the order of SQLite's numbered parameters.
     pub(crate) binds: Vec<String>,
     /// Views that are read, and which of their columns.
@@ -61,11 +64,12 @@ pub(crate) struct Compiler<'v> {
 }
 
 impl<'v> Compiler<'v> {
-    pub(crate) fn new(version: u16, variables: &'v BTreeMap<String, SqlType>, now: f64) -> Self {
+    pub(crate) fn new(world: &World, variables: &'v BTreeMap<String, SqlType>) -> Self {
         Self {
-            version,
+            version: world.version(),
             variables,
-            now,
+            now: world.now,
+            utc_offset: world.prepared.utc_offset,
             binds: Vec::new(),
             reads: BTreeMap::new(),
             saw_aggregate: false,
@@ -126,6 +130,12 @@ impl<'v> Compiler<'v> {
                         of expressions in their target lists.";
             return Err(SqlError::of(205, text));
         }
+        let mixed = |(a, b): (&OutputColumn, &OutputColumn)| {
+            a.kind.family() != b.kind.family() && a.kind != SqlType::Null && b.kind != SqlType::Null
+        };
+        if left.columns.iter().zip(&right.columns).any(mixed) {
+            return Err(SqlError::not_played("UNION of different types; CAST them"));
+        }
         let operator = match (operator, quantifier) {
             (SetOperator::Union, SetQuantifier::All) => "UNION ALL",
             (SetOperator::Union, _) => "UNION",
@@ -163,11 +173,17 @@ impl<'v> Compiler<'v> {
             }
         }
         let row = Place::row(&scope);
+        self.saw_aggregate = false;
         let from = self.join_sources(select, &from, row)?;
         let filter = match &select.selection {
             Some(condition) => format!(" WHERE {}", self.predicate(condition, row)?),
             None => String::new(),
         };
+        if self.saw_aggregate {
+            let text = "An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a \
+                        HAVING clause or a select list, and the column being aggregated is an outer reference.";
+            return Err(SqlError { class: 15, ..SqlError::of(147, text) });
+        }
         let (groups, group_clause) = self.group_by(&select.group_by, row)?;
         self.saw_aggregate = false;
         let mut projection = self.projection(&select.projection, row, &scope)?;

@@ -57,9 +57,10 @@ pub(crate) struct Record {
 
 impl Shared {
     pub(crate) fn new(spec: SqlServerSpec, options: Options) -> io::Result<Self> {
+        let prepared = Prepared::new(spec, options.utc_offset_minutes, None)?;
         Ok(Self {
             options,
-            prepared: Mutex::new(Arc::new(Prepared::new(spec, None)?)),
+            prepared: Mutex::new(Arc::new(prepared)),
             behaviour: Mutex::default(),
             record: Mutex::default(),
             kills: watch::Sender::new(0),
@@ -68,7 +69,7 @@ impl Shared {
 
     pub(crate) fn set_spec(&self, spec: SqlServerSpec) -> io::Result<()> {
         let mut prepared = locked(&self.prepared);
-        *prepared = Arc::new(Prepared::new(spec, Some(&prepared))?);
+        *prepared = Arc::new(Prepared::new(spec, self.options.utc_offset_minutes, Some(&prepared))?);
         Ok(())
     }
 
@@ -177,6 +178,8 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
         _ => login.check(&shared.options.users).err(),
     };
     login.accepted = refusal.is_none();
+    // Nobody needs the password any more, least of all a log of the record.
+    login.password.clear();
     shared.record(|record| record.logins.push(login.clone()));
     if let Some(error) = refusal {
         return wire::send_message(stream, &login::refused(&error)).await;

@@ -20,7 +20,7 @@ pub(crate) fn convert(value: Value, from: SqlType, to: SqlType, style: i64) -> R
         Family::Integer => to_integer(value, from, to),
         Family::Approximate => to_float(value, from, to),
         Family::Text => to_text(value, from, to, style),
-        Family::Date => to_date(value, to),
+        Family::Date => to_date(value, from, to),
         Family::Identifier => to_identifier(value),
         Family::Binary => to_binary(value, to, style),
         Family::Variant | Family::Null => Ok(value),
@@ -126,15 +126,24 @@ fn to_text(value: Value, from: SqlType, to: SqlType, style: i64) -> Result<Value
 
 fn date_text(days: f64, from: SqlType, style: i64) -> Result<String, SqlError> {
     let decimals = if from == SqlType::DateTime { 3 } else { 7 };
-    let zone = if from == SqlType::DateTimeOffset { " +00:00" } else { "" };
+    let (days, zone) = match from {
+        SqlType::DateTimeOffset(minutes) => (dates::to_local(days, minutes), zone_text(minutes)),
+        _ => (days, String::new()),
+    };
     Ok(match style {
         0 if from == SqlType::DateTime => dates::to_default_text(days),
-        120 | 20 => dates::to_iso(days, ' ', 0) + zone,
-        0 | 121 | 21 => dates::to_iso(days, ' ', decimals) + zone,
+        120 | 20 => dates::to_iso(days, ' ', 0) + &zone,
+        0 | 121 | 21 => dates::to_iso(days, ' ', decimals) + &zone,
         126 => dates::to_iso(days, 'T', decimals) + zone.trim_start(),
         127 => dates::to_iso(days, 'T', decimals) + "Z",
         _ => return Err(SqlError::not_played(format_args!("CONVERT style {style} of a date"))),
     })
+}
+
+/// ` +02:00`.
+fn zone_text(minutes: i16) -> String {
+    let sign = if minutes < 0 { '-' } else { '+' };
+    format!(" {sign}{:02}:{:02}", minutes.unsigned_abs() / 60, minutes.unsigned_abs() % 60)
 }
 
 /// Six significant digits, as style 0 of a float has.
@@ -160,9 +169,15 @@ fn truncate(text: &str, limit: usize) -> String {
         .collect()
 }
 
-fn to_date(value: Value, to: SqlType) -> Result<Value, SqlError> {
+fn to_date(value: Value, from: SqlType, to: SqlType) -> Result<Value, SqlError> {
     let days = match value {
-        Value::Real(days) => days,
+        // Only the digits of the clock survive the way to a type without an offset.
+        Value::Real(days) => match (from, to) {
+            (SqlType::DateTimeOffset(minutes), SqlType::DateTime | SqlType::DateTime2) => {
+                dates::to_local(days, minutes)
+            }
+            _ => days,
+        },
         Value::Integer(days) => days as f64,
         Value::Text(text) => dates::parse(&text).ok_or_else(|| {
             SqlError::of(241, "Conversion failed when converting date and/or time from character string.")

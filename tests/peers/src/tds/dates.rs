@@ -1,5 +1,5 @@
 //! Dates as days since 1900-01-01, the base of `datetime` (MS-TDS 2.2.5.5.1.8), to and from text and parts.
-//! No time zones: the server that is played runs in UTC.
+//! An offset from UTC is a number of minutes; there are no time zones with rules.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +15,11 @@ pub(crate) const SECONDS_PER_DAY: f64 = 86_400.0;
 pub(crate) fn now() -> f64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH_DAYS + elapsed.as_secs_f64() / SECONDS_PER_DAY
+}
+
+/// The clock of a place so many minutes east of UTC.
+pub(crate) fn to_local(days: f64, minutes: i16) -> f64 {
+    round_to_datetime(days + f64::from(minutes) / 1_440.0)
 }
 
 /// The nearest value that a `datetime` can hold.

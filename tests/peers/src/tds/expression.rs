@@ -219,7 +219,7 @@ impl Compiler<'_> {
             return concatenate(left, sign, right);
         }
         if matches!(kind.family(), Family::Identifier | Family::Variant | Family::Binary)
-            || matches!(kind, SqlType::DateTime2 | SqlType::DateTimeOffset)
+            || matches!(kind, SqlType::DateTime2 | SqlType::DateTimeOffset(_))
         {
             let text = format!("Operand data type {} is invalid for {sign} operator.", kind.bare_name());
             return Err(SqlError::of(8117, text));

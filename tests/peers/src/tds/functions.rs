@@ -7,6 +7,7 @@ use sqlparser::ast::{
 
 use super::{
     compile::{Compiler, Piece, literal},
+    dates,
     failure::SqlError,
     operands::{as_text, case, coerce},
     scope::Place,
@@ -15,6 +16,40 @@ use super::{
 
 /// `sysname`.
 const NAME: SqlType = SqlType::NVarChar(Length::Of(128));
+
+/// Functions that exist in the server, but not here.
+const UNPLAYED: [&str; 30] = [
+    "FORMAT",
+    "DATENAME",
+    "OBJECT_ID",
+    "OBJECT_NAME",
+    "QUOTENAME",
+    "PARSENAME",
+    "STUFF",
+    "PATINDEX",
+    "HASHBYTES",
+    "SUSER_SID",
+    "SUSER_ID",
+    "IS_MEMBER",
+    "DB_ID",
+    "NEWID",
+    "ROUND",
+    "CEILING",
+    "FLOOR",
+    "POWER",
+    "CHECKSUM",
+    "EOMONTH",
+    "DATEFROMPARTS",
+    "SPACE",
+    "REPLICATE",
+    "STR",
+    "ASCII",
+    "CHAR",
+    "UNICODE",
+    "NCHAR",
+    "STRING_SPLIT",
+    "TODATETIMEOFFSET",
+];
 
 impl Compiler<'_> {
     /// A function call.
@@ -165,6 +200,9 @@ impl Compiler<'_> {
             "SUBSTRING" | "REPLACE" => (3, 3, 0),
             "HAS_PERMS_BY_NAME" => (3, 5, 0),
             "COALESCE" | "CONCAT" => (2, 254, 0),
+            _ if UNPLAYED.contains(&name) => {
+                return Err(SqlError::not_played(format_args!("the function {name}")));
+            }
             _ => return Err(SqlError::no_function(name)),
         };
         if self.version < since {
@@ -174,13 +212,16 @@ impl Compiler<'_> {
             return Err(wrong_count(name, least));
         }
         let now = format!("({:?})", self.now);
+        let local_now = format!("({:?})", dates::to_local(self.now, self.utc_offset));
         let joined =
             |pieces: &[Piece]| pieces.iter().map(|piece| piece.sql.as_str()).collect::<Vec<_>>().join(", ");
         let piece = |sql: String, kind: SqlType| Ok(Piece { sql, kind });
         match name {
-            "GETDATE" | "GETUTCDATE" | "CURRENT_TIMESTAMP" => piece(now, SqlType::DateTime),
-            "SYSDATETIME" | "SYSUTCDATETIME" => piece(now, SqlType::DateTime2),
-            "SYSDATETIMEOFFSET" => piece(now, SqlType::DateTimeOffset),
+            "GETDATE" | "CURRENT_TIMESTAMP" => piece(local_now, SqlType::DateTime),
+            "GETUTCDATE" => piece(now, SqlType::DateTime),
+            "SYSDATETIME" => piece(local_now, SqlType::DateTime2),
+            "SYSUTCDATETIME" => piece(now, SqlType::DateTime2),
+            "SYSDATETIMEOFFSET" => piece(now, SqlType::DateTimeOffset(self.utc_offset)),
             "SUSER_SNAME" | "ORIGINAL_LOGIN" | "DEFAULT_DOMAIN" | "HOST_NAME" | "APP_NAME" | "DB_NAME" => {
                 piece(format!("ts_global('{name}')"), NAME)
             }
@@ -208,9 +249,8 @@ impl Compiler<'_> {
                 )
             }
             "SWITCHOFFSET" => match arguments.as_slice() {
-                // The server that is played runs in UTC, so that only this offset leaves the text right.
                 [date, offset] if offset.sql == "'+00:00'" => {
-                    piece(as_date(date.clone())?.sql, SqlType::DateTimeOffset)
+                    piece(as_date(date.clone())?.sql, SqlType::DateTimeOffset(0))
                 }
                 _ => Err(SqlError::not_played("SWITCHOFFSET to another offset than +00:00")),
             },

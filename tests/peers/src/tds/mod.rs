@@ -63,6 +63,9 @@ pub struct Options {
     pub users: Vec<(String, String)>,
     /// Port on 127.0.0.1; 0 lets the system choose.
     pub port: u16,
+    /// Minutes that the server's clock is east of UTC. Not 0 by default: a client that takes `connect_time` or
+    /// `GETDATE()` for UTC is to be found out.
+    pub utc_offset_minutes: i16,
 }
 
 /// Encryption of a server.
@@ -79,7 +82,12 @@ pub enum Tls {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tls: Tls::None, users: vec![("monitor".to_owned(), "Monitor.Passw0rd".to_owned())], port: 0 }
+        Self {
+            tls: Tls::None,
+            users: vec![("monitor".to_owned(), "Monitor.Passw0rd".to_owned())],
+            port: 0,
+            utc_offset_minutes: 120,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
 /// Where an expression stands.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'s> {
+    /// Sources in reach.
     pub(crate) scope: &'s Scope<'s>,
     /// Texts of the GROUP BY expressions if columns outside them are wrong here (8120).
     pub(crate) grouping: Option<&'s [String]>,
@@ -18,7 +19,9 @@ pub(crate) struct Place<'s> {
 
 /// Sources of rows that names may refer to.
 pub(crate) struct Scope<'s> {
+    /// Sources of this FROM.
     pub(crate) sources: Vec<Source>,
+    /// The row of the enclosing query.
     pub(crate) parent: Option<&'s Scope<'s>>,
 }
 
@@ -93,6 +96,7 @@ impl Compiler<'_> {
         }
     }
 
+    /// `*` or `alias.*`.
     pub(crate) fn wildcard(
         &mut self,
         only: Option<&str>,

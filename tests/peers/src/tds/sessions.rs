@@ -85,15 +85,15 @@ fn own_connection(world: &World, session: &Session) -> BaseRow {
     row([
         ("session_id", Value::Integer(session.id)),
         ("most_recent_session_id", Value::Integer(session.id)),
-        ("connect_time", Value::Real(session.since)),
+        ("connect_time", world.local(session.since)),
         ("net_transport", text("TCP")),
         ("protocol_type", text("TSQL")),
         ("protocol_version", Value::Integer(TDS_7_4)),
         ("endpoint_id", Value::Integer(4)),
         ("encrypt_option", text(if session.is_encrypted { "TRUE" } else { "FALSE" })),
         ("auth_scheme", text("SQL")),
-        ("last_read", Value::Real(world.now)),
-        ("last_write", Value::Real(world.now)),
+        ("last_read", world.local(world.now)),
+        ("last_write", world.local(world.now)),
         ("net_packet_size", Value::Integer(4_096)),
         ("client_net_address", text(&session.address)),
         ("client_tcp_port", Value::Integer(session.port)),
@@ -107,8 +107,8 @@ fn own_session(world: &World, session: &Session) -> BaseRow {
     let status = if session.id == world.session.id { "running" } else { "sleeping" };
     row([
         ("session_id", Value::Integer(session.id)),
-        ("login_time", Value::Real(session.since)),
-        ("last_request_start_time", Value::Real(world.now)),
+        ("login_time", world.local(session.since)),
+        ("last_request_start_time", world.local(world.now)),
         ("host_name", text(&session.host)),
         ("program_name", text(&session.program)),
         ("client_interface_name", text("TDS client")),
@@ -133,7 +133,7 @@ fn session_id(index: i64) -> i64 {
 
 fn connected(world: &World, group: &ConnectionSpec) -> Value {
     let since = world.prepared.placed - group.age_seconds as f64 / dates::SECONDS_PER_DAY;
-    Value::Real(dates::round_to_datetime(since))
+    world.local(since)
 }
 
 fn client_address(group: &ConnectionSpec) -> Value {

@@ -10,6 +10,7 @@ use super::{
     compile::{CompiledQuery, Compiler, OutputColumn, quoted},
     failure::SqlError,
     scope::{NO_SOURCES, Place, Scope},
+    types::SqlType,
 };
 
 impl Compiler<'_> {
@@ -101,7 +102,13 @@ impl Compiler<'_> {
             .ok_or_else(|| SqlError::no_object(&full))?;
         let columns = object
             .columns(self.version)
-            .map(|column| OutputColumn { name: column.name.clone(), kind: column.kind })
+            .map(|column| {
+                let kind = match column.kind {
+                    SqlType::DateTimeOffset(_) => SqlType::DateTimeOffset(self.utc_offset),
+                    kind => kind,
+                };
+                OutputColumn { name: column.name.clone(), kind }
+            })
             .collect();
         self.reads.entry(plain.to_owned()).or_default();
         scope.add(&alias, columns, Some(plain.to_owned()))?;

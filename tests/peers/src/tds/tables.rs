@@ -53,7 +53,7 @@ pub(crate) fn read(world: &World, object: &Object, wanted: &BTreeSet<String>) ->
     if sight == Sight::All {
         for row in world.prepared.tables.get(&view).into_iter().flatten() {
             let fill = |column: &&Column| match row.get(&column.name.to_ascii_lowercase()) {
-                Some(cell) => typed(cell, column.kind, world.prepared.placed),
+                Some(cell) => typed(world, cell, column.kind),
                 None => Ok(empty(column)),
             };
             table.rows.push(columns.iter().map(fill).collect::<Result<_, _>>()?);
@@ -67,7 +67,7 @@ pub(crate) fn appended(world: &World, object: &Object) -> Result<Vec<Vec<Value>>
     let rows = world.prepared.tables.get(&object.name.to_ascii_lowercase());
     let read = |row: &super::world::Row| {
         let fill = |column: &Column| match row.get(&column.name.to_ascii_lowercase()) {
-            Some(cell) => typed(cell, column.kind, world.prepared.placed),
+            Some(cell) => typed(world, cell, column.kind),
             None => Ok(Value::Null),
         };
         object.columns(world.version()).map(fill).collect()
@@ -94,7 +94,7 @@ fn base_rows(world: &World, view: &str) -> Vec<BaseRow> {
             ("product", text("SQL Server")),
             ("provider", text("SQLNCLI")),
             ("data_source", Value::Text(world.spec().server_name())),
-            ("modify_date", Value::Real(world.prepared.started)),
+            ("modify_date", world.local(world.prepared.started)),
         ])],
         "sys.endpoints" | "sys.tcp_endpoints" => endpoints(view == "sys.tcp_endpoints"),
         _ => Vec::new(),
@@ -146,7 +146,7 @@ fn listeners(world: &World) -> Vec<BaseRow> {
             ("type_desc", text("TSQL")),
             ("state", Value::Integer(0)),
             ("state_desc", text("ONLINE")),
-            ("start_time", Value::Real(world.prepared.started)),
+            ("start_time", world.local(world.prepared.started)),
         ]));
     };
     for port in spec.listening_ports() {
@@ -221,7 +221,7 @@ fn engine_times(world: &World) -> BaseRow {
         ("ms_ticks", Value::Integer((HOST_UPTIME_AT_START + age).round() as i64)),
         ("cpu_ticks", Value::Integer(((HOST_UPTIME_AT_START + age) * 2.5e6) as i64)),
         ("sqlserver_start_time_ms_ticks", Value::Integer(HOST_UPTIME_AT_START as i64)),
-        ("sqlserver_start_time", Value::Real(world.prepared.started)),
+        ("sqlserver_start_time", world.local(world.prepared.started)),
         ("cpu_count", Value::Integer(4)),
         ("hyperthread_ratio", Value::Integer(4)),
         ("physical_memory_kb", Value::Integer(16 << 20)),
@@ -267,12 +267,14 @@ fn empty(column: &Column) -> Value {
 }
 
 /// A scenario's cell as a value of the column; `-600s` is a time before the spec was put in place.
-fn typed(cell: &Cell, kind: SqlType, placed: f64) -> Result<Value, SqlError> {
+fn typed(world: &World, cell: &Cell, kind: SqlType) -> Result<Value, SqlError> {
     let value = properties::plain(cell);
     if let (Value::Text(text), Family::Date) = (&value, kind.family()) {
         let seconds = text.strip_prefix('-').and_then(|rest| rest.strip_suffix('s')?.parse::<f64>().ok());
         if let Some(seconds) = seconds {
-            return Ok(Value::Real(dates::round_to_datetime(placed - seconds / dates::SECONDS_PER_DAY)));
+            let moment = world.prepared.placed - seconds / dates::SECONDS_PER_DAY;
+            let is_utc = matches!(kind, SqlType::DateTimeOffset(_));
+            return Ok(if is_utc { Value::Real(moment) } else { world.local(moment) });
         }
     }
     let from = convert::type_inside(&value);

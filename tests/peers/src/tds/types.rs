@@ -36,8 +36,8 @@ pub(crate) enum SqlType {
     DateTime,
     /// `datetime2(7)`.
     DateTime2,
-    /// `datetimeoffset(7)`.
-    DateTimeOffset,
+    /// `datetimeoffset(7)` with the minutes east of UTC that its values have.
+    DateTimeOffset(i16),
     /// `sql_variant`.
     Variant,
 }
@@ -118,7 +118,8 @@ impl SqlType {
             "numeric" | "decimal" => Self::Numeric,
             "datetime" | "smalldatetime" => Self::DateTime,
             "datetime2" => Self::DateTime2,
-            "datetimeoffset" => Self::DateTimeOffset,
+            "datetimeoffset" => Self::DateTimeOffset(0),
+            zoned if zoned.starts_with("datetimeoffset@") => Self::DateTimeOffset(zoned[15..].parse().ok()?),
             "uniqueidentifier" => Self::UniqueIdentifier,
             "sql_variant" => Self::Variant,
             "sysname" => Self::NVarChar(Length::Of(128)),
@@ -160,7 +161,7 @@ impl SqlType {
             Self::UniqueIdentifier => Family::Identifier,
             Self::Bit | Self::TinyInt | Self::SmallInt | Self::Int | Self::BigInt => Family::Integer,
             Self::Numeric | Self::Float => Family::Approximate,
-            Self::DateTime | Self::DateTime2 | Self::DateTimeOffset => Family::Date,
+            Self::DateTime | Self::DateTime2 | Self::DateTimeOffset(_) => Family::Date,
             Self::Variant => Family::Variant,
         }
     }
@@ -205,7 +206,7 @@ impl SqlType {
     /// Refuses the explicit conversions that do not exist (table of "CAST and CONVERT").
     pub(crate) fn check_cast(self, to: Self) -> Result<(), SqlError> {
         let exact = [Family::Integer, Family::Approximate];
-        let late_date = |kind: Self| matches!(kind, Self::DateTime2 | Self::DateTimeOffset);
+        let late_date = |kind: Self| matches!(kind, Self::DateTime2 | Self::DateTimeOffset(_));
         let refused = match (self.family(), to.family()) {
             (from, Family::Date) if exact.contains(&from) => late_date(to),
             (Family::Date, target) if exact.contains(&target) => late_date(self),
@@ -248,7 +249,7 @@ impl SqlType {
             Self::Float => "float",
             Self::DateTime => "datetime",
             Self::DateTime2 => "datetime2",
-            Self::DateTimeOffset => "datetimeoffset",
+            Self::DateTimeOffset(_) => "datetimeoffset",
             Self::Variant => "sql_variant",
         }
     }
@@ -269,7 +270,7 @@ impl SqlType {
             Self::Float => 11,
             Self::DateTime => 12,
             Self::DateTime2 => 13,
-            Self::DateTimeOffset => 14,
+            Self::DateTimeOffset(_) => 14,
             Self::Variant => 15,
         }
     }
@@ -293,6 +294,8 @@ impl fmt::Display for SqlType {
                 Length::Of(number) => write!(formatter, "({number})"),
                 Length::Max => formatter.write_str("(max)"),
             },
+            // Not Transact-SQL: the offset travels with the type inside this peer.
+            Self::DateTimeOffset(minutes) => write!(formatter, "@{minutes}"),
             _ => Ok(()),
         }
     }
@@ -304,7 +307,8 @@ mod tests {
 
     #[test]
     fn types_survive_their_own_text() {
-        for text in ["nvarchar(128)", "varchar(max)", "varbinary(85)", "int", "datetimeoffset", "sql_variant"]
+        for text in
+            ["nvarchar(128)", "varchar(max)", "varbinary(85)", "int", "datetimeoffset@-90", "sql_variant"]
         {
             assert_eq!(SqlType::parse(text).unwrap().to_string(), text);
         }
@@ -320,7 +324,7 @@ mod tests {
         assert_eq!(text.unify(SqlType::NVarChar(Length::Of(2))), SqlType::NVarChar(Length::Of(5)));
         assert_eq!(text.unify(SqlType::Int), SqlType::Int);
         assert!(SqlType::DateTime.check_cast(SqlType::Float).is_ok());
-        assert_eq!(SqlType::DateTimeOffset.check_cast(SqlType::Float).unwrap_err().number, 529);
+        assert_eq!(SqlType::DateTimeOffset(120).check_cast(SqlType::Float).unwrap_err().number, 529);
         assert_eq!(SqlType::Int.check_cast(SqlType::UniqueIdentifier).unwrap_err().number, 529);
     }
 }

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
+use rusqlite::types::Value;
+
 use super::{catalogue, dates, rights::Rights, spec::SqlServerSpec};
 
 /// A spec that was checked, with the moments its ages count from.
@@ -12,9 +14,11 @@ pub(crate) struct Prepared {
     pub(crate) spec: SqlServerSpec,
     /// Permissions of the logins.
     pub(crate) rights: Rights,
-    /// When the spec was put in place, as a date.
+    /// Minutes that the server's clock is east of UTC.
+    pub(crate) utc_offset: i16,
+    /// When the spec was put in place, as a date in UTC.
     pub(crate) placed: f64,
-    /// When the played engine started, as a date.
+    /// When the played engine started, as a date in UTC.
     pub(crate) started: f64,
     /// Rows to append, by lower-case name of the view.
     pub(crate) tables: BTreeMap<String, Vec<Row>>,
@@ -40,7 +44,7 @@ pub(crate) struct Session {
     pub(crate) port: i64,
     /// Whether TLS covers the session.
     pub(crate) is_encrypted: bool,
-    /// Login time, as a date.
+    /// Login time, as a date in UTC.
     pub(crate) since: f64,
     /// Key that keeps `connection_id` distinct.
     pub(crate) serial: u64,
@@ -55,13 +59,13 @@ pub(crate) struct World {
     pub(crate) session: Session,
     /// All real sessions, the asking one among them.
     pub(crate) open: Vec<Session>,
-    /// Start of the batch.
+    /// Start of the batch, as a date in UTC.
     pub(crate) now: f64,
 }
 
 impl Prepared {
     /// Checks a spec. The engine's start moves only if its age differs from the spec before.
-    pub(crate) fn new(spec: SqlServerSpec, before: Option<&Self>) -> io::Result<Self> {
+    pub(crate) fn new(spec: SqlServerSpec, utc_offset: i16, before: Option<&Self>) -> io::Result<Self> {
         let refuse = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
         catalogue::major(spec.version).ok_or_else(|| refuse(format!("unknown version {}", spec.version)))?;
         for name in spec.properties.keys() {
@@ -89,7 +93,7 @@ impl Prepared {
                 dates::round_to_datetime(placed - spec.started_seconds_ago as f64 / dates::SECONDS_PER_DAY)
             }
         };
-        Ok(Self { rights: Rights::of(&spec), spec, placed, started, tables })
+        Ok(Self { rights: Rights::of(&spec), spec, utc_offset, placed, started, tables })
     }
 }
 
@@ -97,6 +101,11 @@ impl World {
     /// The scenario's server.
     pub(crate) fn spec(&self) -> &SqlServerSpec {
         &self.prepared.spec
+    }
+
+    /// A moment as the server's clock shows it, for columns without an offset.
+    pub(crate) fn local(&self, moment: f64) -> Value {
+        Value::Real(dates::to_local(moment, self.prepared.utc_offset))
     }
 
     /// Marketing version that is played.

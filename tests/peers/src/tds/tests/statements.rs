@@ -201,7 +201,10 @@ async fn errors_as_the_server_gives_them() {
         ("SELECT SUM(v.n) FROM (SELECT 2000000000 AS n UNION ALL SELECT 2000000000) AS v", 8115),
         ("SELECT 2000000000 * 2", 8115),
         ("SELECT N'a' WHERE 1 = N'a'", 245),
-        ("SELECT name FROM sys.servers WHERE CAST(SERVERPROPERTY('MachineName') AS nvarchar(9)) = SERVERPROPERTY('MachineName') AND 1 = SERVERPROPERTY('x') + 1", 8117),
+        (
+            "SELECT name FROM sys.servers WHERE CAST(SERVERPROPERTY('MachineName') AS nvarchar(9)) = SERVERPROPERTY('MachineName') AND 1 = SERVERPROPERTY('x') + 1",
+            8117,
+        ),
         ("SELECT name FROM sys.servers WHERE COUNT(*) > 1", 147),
         ("SELECT v.name FROM (SELECT name FROM sys.servers ORDER BY name) AS v", 1033),
         ("SELECT DISTINCT name FROM sys.servers ORDER BY server_id", 145),
@@ -211,7 +214,11 @@ async fn errors_as_the_server_gives_them() {
         ("SELECT TRIM(N' a ')", 195),
         ("SELECT CAST(1 AS nosuchtype)", 243),
         ("SELECT LEFT(N'abc')", 174),
-        ("SELEC 1", 229),
+        ("SELEC 1", 2812),
+        ("IF 1 = 1 SELECT 1", 50_001),
+        ("SELECT FORMAT(1, N'x')", 50_001),
+        ("SELECT 1 UNION SELECT N'a'", 50_001),
+        ("SELECT CAST(N'<a/>' AS xml)", 50_001),
         ("SELECT 1 FROM", 102),
     ] {
         assert_eq!(refused(&mut client, sql).await.map(|(number, _)| number), Some(number), "{sql}");
@@ -260,21 +267,51 @@ async fn language_details() {
         ("SELECT CAST(CONNECTIONPROPERTY('auth_scheme') AS nvarchar(40))", "SQL"),
         ("WITH w AS (SELECT name FROM sys.servers) SELECT w.name FROM w", "SQL01"),
         ("SELECT N'a' UNION ALL SELECT N'b' ORDER BY 1", "a"),
-        ("SET NOCOUNT ON SET LOCK_TIMEOUT 1000 SELECT s.[name] FROM [sys].[servers] AS [s] WITH (NOLOCK)", "SQL01"),
+        (
+            "SET NOCOUNT ON SET LOCK_TIMEOUT 1000 SELECT s.[name] FROM [sys].[servers] AS [s] WITH (NOLOCK)",
+            "SQL01",
+        ),
         ("SELECT name FROM master.sys.servers -- comment\n OPTION (MAXDOP 1, RECOMPILE)", "SQL01"),
-        ("SELECT e.protocol_desc FROM sys.endpoints AS e GROUP BY e.protocol_desc HAVING COUNT(*) > 1", "TCP"),
-        ("SELECT STRING_AGG(e.name, N',') WITHIN GROUP (ORDER BY e.endpoint_id) FROM sys.tcp_endpoints AS e", "Dedicated Admin Connection,TSQL Default TCP"),
-        ("SELECT IIF(e.is_admin_endpoint = 1, N'dac', N'user') FROM sys.endpoints AS e WHERE e.endpoint_id IN (SELECT t.endpoint_id FROM sys.tcp_endpoints AS t) AND NOT e.name LIKE N'TSQL%'", "dac"),
+        (
+            "SELECT e.protocol_desc FROM sys.endpoints AS e GROUP BY e.protocol_desc HAVING COUNT(*) > 1",
+            "TCP",
+        ),
+        (
+            "SELECT STRING_AGG(e.name, N',') WITHIN GROUP (ORDER BY e.endpoint_id) FROM sys.tcp_endpoints AS e",
+            "Dedicated Admin Connection,TSQL Default TCP",
+        ),
+        (
+            "SELECT IIF(e.is_admin_endpoint = 1, N'dac', N'user') FROM sys.endpoints AS e WHERE e.endpoint_id IN (SELECT t.endpoint_id FROM sys.tcp_endpoints AS t) AND NOT e.name LIKE N'TSQL%'",
+            "dac",
+        ),
         ("SELECT UPPER(SUBSTRING(N'abcdef', 2, 3)) + REPLACE(LTRIM(N' x'), N'x', N'y')", "BCDy"),
         ("SELECT CAST(CHARINDEX(N'\\', N'CORP\\joe') AS nvarchar(3))", "5"),
-        ("SELECT CASE WHEN s.name IS NULL THEN N'none' ELSE s.name END FROM sys.tcp_endpoints AS t LEFT JOIN sys.servers AS s ON s.server_id = t.endpoint_id WHERE t.endpoint_id = 4", "none"),
-        ("SELECT CONVERT(nvarchar(30), DATEADD(SECOND, -90, CAST('2026-11-22T00:01:00' AS datetime)), 126)", "2026-11-21T23:59:30.000"),
-        ("SELECT CAST(DATEDIFF(SECOND, '19700101', SWITCHOFFSET(CAST('2026-11-22T01:00:00+01:00' AS datetimeoffset), '+00:00')) AS nvarchar(20))", "1795305600"),
-        ("SELECT CAST(COUNT(*) AS nvarchar(9)) FROM sys.fn_xe_file_target_read_file(N'system_health*.xel', NULL, NULL, NULL)", "0"),
-        ("DECLARE @x nvarchar(20); SET @x = CAST(SERVERPROPERTY('MachineName') AS nvarchar(20)); SELECT @x", "SQL01"),
+        (
+            "SELECT CASE WHEN s.name IS NULL THEN N'none' ELSE s.name END FROM sys.tcp_endpoints AS t LEFT JOIN sys.servers AS s ON s.server_id = t.endpoint_id WHERE t.endpoint_id = 4",
+            "none",
+        ),
+        (
+            "SELECT CONVERT(nvarchar(30), DATEADD(SECOND, -90, CAST('2026-11-22T00:01:00' AS datetime)), 126)",
+            "2026-11-21T23:59:30.000",
+        ),
+        (
+            "SELECT CAST(DATEDIFF(SECOND, '19700101', SWITCHOFFSET(CAST('2026-11-22T01:00:00+01:00' AS datetimeoffset), '+00:00')) AS nvarchar(20))",
+            "1795305600",
+        ),
+        (
+            "SELECT CAST(COUNT(*) AS nvarchar(9)) FROM sys.fn_xe_file_target_read_file(N'system_health*.xel', NULL, NULL, NULL)",
+            "0",
+        ),
+        (
+            "DECLARE @x nvarchar(20); SET @x = CAST(SERVERPROPERTY('MachineName') AS nvarchar(20)); SELECT @x",
+            "SQL01",
+        ),
         ("SELECT SUSER_SNAME() + N'@' + ORIGINAL_LOGIN() + N'/' + DB_NAME()", "monitor@monitor/master"),
         ("SELECT CAST(TRY_CAST(N'x' AS int) AS nvarchar(5)) UNION ALL SELECT N'b' ORDER BY 1 DESC", "b"),
-        ("SELECT v.k FROM (SELECT TOP (1) name AS k FROM sys.endpoints ORDER BY endpoint_id) AS v CROSS JOIN sys.servers", "Dedicated Admin Connection"),
+        (
+            "SELECT v.k FROM (SELECT TOP (1) name AS k FROM sys.endpoints ORDER BY endpoint_id) AS v CROSS JOIN sys.servers",
+            "Dedicated Admin Connection",
+        ),
     ] {
         let rows = rows(&mut client, sql).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
         assert_eq!(rows[0].try_get::<&str, _>(0).unwrap(), Some(expected), "{sql}");
@@ -320,4 +357,22 @@ async fn many_connections_are_counted_in_time() {
     let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap();
     let rows = answer.into_first_result().await.unwrap();
     assert_eq!(rows[0].try_get::<i64, _>("open_now").unwrap(), Some(30_000));
+}
+
+#[tokio::test]
+async fn several_results_and_sessions() {
+    let server = start(spec(2022));
+    let mut client = connect(&server).await;
+    let _other = connect(&server).await;
+    let results =
+        client.simple_query("SELECT 1; SET NOCOUNT ON; SELECT 2, 3").await.unwrap().into_results().await;
+    let widths: Vec<usize> = results.unwrap().iter().map(|rows| rows[0].columns().len()).collect();
+    assert_eq!(widths, [1, 2]);
+    // The second statement fails only after the first has answered.
+    let late = client.simple_query("SELECT 1; SELECT 1/0").await.unwrap().into_results().await;
+    assert!(matches!(late, Err(Error::Server(token)) if token.code() == 8134));
+    let own = "SELECT program_name FROM sys.dm_exec_sessions WHERE original_login_name = N'monitor' AND host_process_id IS NULL";
+    assert_eq!(rows(&mut client, own).await.unwrap().len(), 2);
+    let sql = "SELECT COUNT(DISTINCT connection_id) FROM sys.dm_exec_connections WHERE auth_scheme = N'SQL'";
+    assert_eq!(rows(&mut client, sql).await.unwrap()[0].try_get::<i32, _>(0).unwrap(), Some(2));
 }

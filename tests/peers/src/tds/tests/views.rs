@@ -91,12 +91,12 @@ fn scenario_keys_are_checked() {
     ";
     let spec: SqlServerSpec = yaml_serde::from_str(&every_key.replace(", is_nothing: 1", "")).unwrap();
     assert_eq!(spec.connections[0].count, 12);
-    assert!(crate::tds::world::Prepared::new(spec, None).is_ok());
-    assert!(crate::tds::world::Prepared::new(yaml_serde::from_str(every_key).unwrap(), None).is_err());
+    assert!(crate::tds::world::Prepared::new(spec, 0, None).is_ok());
+    assert!(crate::tds::world::Prepared::new(yaml_serde::from_str(every_key).unwrap(), 0, None).is_err());
     assert!(yaml_serde::from_str::<SqlServerSpec>("{ host: A, versions: 2022 }").is_err());
     let refused = |yaml: &str| {
         let spec: SqlServerSpec = yaml_serde::from_str(yaml).unwrap();
-        crate::tds::world::Prepared::new(spec, None).unwrap_err().to_string()
+        crate::tds::world::Prepared::new(spec, 0, None).unwrap_err().to_string()
     };
     assert!(refused("{ host: A, version: 2015 }").contains("2015"));
     assert!(refused("{ host: A, tables: { sys.nothing: [] } }").contains("sys.nothing"));
@@ -147,4 +147,27 @@ async fn every_documented_column_is_sent() {
         }
         assert_eq!(server.violations(), Vec::<String>::new());
     }
+}
+
+/// Columns without an offset show the server's clock, which is two hours east of UTC by default.
+#[tokio::test]
+async fn local_time_is_not_utc() {
+    let server = start(spec(2022));
+    let mut client = connect(&server).await;
+    let sql = "SELECT DATEDIFF(MINUTE, SYSUTCDATETIME(), SYSDATETIME()), DATEDIFF(MINUTE, GETUTCDATE(), GETDATE()),
+                 DATEDIFF(SECOND, s.last_startup_time, SYSDATETIMEOFFSET()),
+                 DATEDIFF(SECOND, i.sqlserver_start_time, GETDATE()),
+                 DATEDIFF(MINUTE, SWITCHOFFSET(s.last_startup_time, '+00:00'), CAST(s.last_startup_time AS datetime)),
+                 CAST(RIGHT(CAST(s.last_startup_time AS nvarchar(40)), 6) AS nvarchar(6)),
+                 DATEDIFF(MINUTE, c.connect_time, GETUTCDATE())
+               FROM sys.dm_server_services AS s CROSS JOIN sys.dm_os_sys_info AS i
+                 CROSS JOIN sys.dm_exec_connections AS c WHERE s.servicename LIKE N'SQL Server (%'";
+    let row = rows(&mut client, sql).await.unwrap().remove(0);
+    let number = |at: usize| row.try_get::<i32, _>(at).unwrap().unwrap();
+    assert_eq!((number(0), number(1)), (120, 120));
+    assert!((864_000..864_060).contains(&number(2)), "{}", number(2));
+    assert!((864_000..864_060).contains(&number(3)), "{}", number(3));
+    assert_eq!(number(4), 120);
+    assert_eq!(row.try_get::<&str, _>(5).unwrap(), Some("+02:00"));
+    assert!((-120..=-118).contains(&number(6)), "{}", number(6));
 }
