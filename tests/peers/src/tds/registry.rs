@@ -54,7 +54,7 @@ fn tcp(world: &World, registry: &mut Registry, key: &str) {
     let ports = ports.join(",");
     let dynamic = spec.dynamic_port.map(|port| port.to_string()).unwrap_or_default();
     // What set-up leaves on an address that is off: a named instance has "dynamic, none yet" there, a default
-    // instance its port (DOMAIN 3.2).
+    // instance its port.
     let (idle_port, idle_dynamic) = if spec.instance.is_some() { ("", "0") } else { ("1433", "") };
     let all = format!("{key}\\IPAll");
     let (all_ports, all_dynamic) =

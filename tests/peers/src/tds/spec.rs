@@ -44,7 +44,7 @@ pub struct SqlServerSpec {
     /// Registry `Np\Enabled`.
     #[serde(default)]
     pub named_pipes: bool,
-    /// Permissions of the logins; absent means what JUDGEMENT 17 needs, and VIEW ANY DEFINITION.
+    /// Permissions of the logins; absent means what the exporter needs on this version, and VIEW ANY DEFINITION.
     #[serde(default)]
     pub rights: Option<Vec<String>>,
     /// Age of the engine process.

@@ -168,15 +168,17 @@ fn services(world: &World) -> Vec<BaseRow> {
     let spec = world.spec();
     let instance = spec.instance_name();
     let on_linux = spec.platform == Platform::Linux;
-    let virtual_account = format!(
-        "NT SERVICE\\{}",
-        if spec.instance.is_none() { instance.to_owned() } else { format!("MSSQL${instance}") }
-    );
-    // On Linux the view makes an account up (DOMAIN 3.3).
-    let account =
-        if on_linux { "LocalSystem".to_owned() } else { spec.account.clone().unwrap_or(virtual_account) };
-    let agent_account =
-        if on_linux { "LocalSystem".to_owned() } else { "NT SERVICE\\SQLSERVERAGENT".to_owned() };
+    // Virtual accounts of the default and of a named instance ("Configure Windows service accounts").
+    let (engine_service, agent_service) = match &spec.instance {
+        None => ("MSSQLSERVER".to_owned(), "SQLSERVERAGENT".to_owned()),
+        Some(name) => (format!("MSSQL${name}"), format!("SQLAgent${name}")),
+    };
+    let account = |configured: Option<&str>, service: &str| match configured {
+        // On Linux the view makes an account up (First Responder Kit, issue 3702).
+        _ if on_linux => "LocalSystem".to_owned(),
+        Some(account) => account.to_owned(),
+        None => format!("NT SERVICE\\{service}"),
+    };
     let is_clustered = world.server_property("IsClustered") == Value::Integer(1);
     let node = if is_clustered { world.server_property("ComputerNamePhysicalNetBIOS") } else { Value::Null };
     let folder = format!("C:\\Program Files\\Microsoft SQL Server\\{}\\MSSQL\\Binn", world.instance_id());
@@ -199,13 +201,13 @@ fn services(world: &World) -> Vec<BaseRow> {
     vec![
         service(
             format!("SQL Server ({instance})"),
-            account,
+            account(spec.account.as_deref(), &engine_service),
             PROCESS_ID,
             format!("\"{folder}\\sqlservr.exe\" -s{instance}"),
         ),
         service(
             format!("SQL Server Agent ({instance})"),
-            agent_account,
+            account(None, &agent_service),
             PROCESS_ID + 100,
             format!("\"{folder}\\SQLAGENT.EXE\" -i {instance}"),
         ),

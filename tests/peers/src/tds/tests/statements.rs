@@ -1,4 +1,4 @@
-//! Statements: what JUDGEMENT 11.3 sends, types on the wire, and the errors a real server gives.
+//! Statements: those that count connections and find clients, types on the wire, and the errors a real server gives.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tiberius::{ColumnType, numeric::Numeric};
 
 use super::*;
 
-/// Q1 of JUDGEMENT 11.3, with parameters for the own addresses and the watermark.
+/// Counts connections by scheme, transport and origin, with parameters for the own addresses and the watermark.
 const COUNTING: &str = "/* mssql-kerberos-exporter connections */
 DECLARE @now datetime = GETDATE();
 SELECT v.auth_scheme, v.net_transport, v.origin, CAST(@now AS float) AS now_local,

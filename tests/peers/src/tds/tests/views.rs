@@ -37,6 +37,9 @@ async fn registry_of_a_dynamic_named_instance() {
     assert_eq!(texts(&mut client, sql).await, ["50123 ::", "50123 0.0.0.0", "1434 ::1", "1434 127.0.0.1"]);
     let sql = "SELECT service_account FROM sys.dm_server_services WHERE servicename LIKE N'SQL Server (%'";
     assert_eq!(texts(&mut client, sql).await, [r"NT SERVICE\MSSQL$PROD"]);
+    let sql =
+        "SELECT service_account FROM sys.dm_server_services WHERE servicename LIKE N'SQL Server Agent (%'";
+    assert_eq!(texts(&mut client, sql).await, [r"NT SERVICE\SQLAgent$PROD"]);
     assert_eq!(server.violations(), Vec::<String>::new());
 }
 
