@@ -1,1 +1,5 @@
 //! Peers.
+
+pub mod tds;
+
+pub mod ssrp;
