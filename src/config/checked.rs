@@ -1,20 +1,19 @@
 //! Raw shape → `Config`: what each value means, and which values make no sense, alone or together. Several mistakes are
-//! told at once. Says nothing about instances; that is `instances`.
+//! told at once. Says nothing about what instances and addresses are; that is `instances` and `network`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::errors::{nearest, unexpected};
 use super::layers::{Layers, Problem};
 use super::locate::KeyPath;
-use super::parts::{directory, dns, host};
+use super::parts::{dns, host};
 use super::period::Period;
-use super::raw::{self, BindMethod};
-use super::{Config, Intervals, Log, Web, instances};
+use super::raw;
+use super::{Config, Intervals, Log, instances, network};
 use crate::model::host::HostName;
 use crate::model::secret::SecretSource;
-use crate::model::settings::{Accepted, DirectorySettings, Ignored, Settings, Thresholds};
+use crate::model::settings::{Accepted, Ignored, Settings, Thresholds};
 
 /// Longest duration taken: adding it to any clock is safe, and nobody means more.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
@@ -110,12 +109,11 @@ impl Check<'_> {
                 None
             }
             (Some(file), None) => Some(SecretSource::File(file)),
-            // `std::env::var` takes any name, but these can name no variable.
-            (None, Some(name)) if name.contains(['=', '\0']) => {
-                self.wrong(
-                    &path.key("password_env"),
-                    "expected the name of an environment variable (not the password)",
-                );
+            // A password put here by mistake would be shown as a name later; most are no names.
+            (None, Some(name)) if !is_variable_name(&name) => {
+                let text =
+                    "expected the name of an environment variable (letters, digits, _), not the password";
+                self.wrong(&path.key("password_env"), text);
                 None
             }
             (None, Some(name)) => Some(SecretSource::Environment(name)),
@@ -138,6 +136,12 @@ impl Check<'_> {
     }
 }
 
+/// A name in the sense of POSIX (Base Definitions 3.216).
+fn is_variable_name(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 /// Reads everything. The configuration is `None` where a mistake left nothing to put in its place.
 pub(super) fn check(
     layers: &Layers,
@@ -146,14 +150,14 @@ pub(super) fn check(
 ) -> (Option<Config>, Vec<Problem>) {
     let raw = &layers.raw;
     let mut check = Check { layers, problems: Vec::new() };
-    let web = web(&mut check, &raw.web);
+    let web = network::web(&mut check, &raw.web);
     let instances = instances::read(&mut check, &raw.instances);
-    let (directory, asked) = directory_settings(&mut check, &raw.directory);
+    let (directory, asked) = network::directory(&mut check, &raw.directory);
     let dns = dns::Settings {
         servers: check.each(&KeyPath::of("dns.servers"), &raw.dns.servers, |check, path, value| {
             check.expect(
                 path,
-                name_server(value),
+                network::name_server(value),
                 value,
                 "an IP address, or one with a port such as 10.0.0.1:53",
             )
@@ -194,149 +198,6 @@ pub(super) fn check(
         },
     });
     (config, check.problems)
-}
-
-/// Paths that are taken (DESIGN 5).
-const TAKEN: &[&str] = &["/", "/explain", "/-/healthy", "/-/ready", "/-/reload"];
-
-fn web(check: &mut Check<'_>, raw: &raw::Web) -> Web {
-    let path = KeyPath::of("web.listen_addresses");
-    let addresses = check.each(&path, &raw.listen_addresses, |check, path, value| {
-        check.expect(
-            path,
-            listen_address(value),
-            value,
-            "an IP address with a port, such as 0.0.0.0:10188, [::]:10188 or :10188",
-        )
-    });
-    if raw.listen_addresses.is_empty() {
-        check.wrong(&path, "at least one address is needed");
-    }
-    for (n, address) in addresses.iter().enumerate() {
-        // Port 0 asks for any free port, each time another.
-        if address.port() != 0 && addresses.iter().take(n).any(|earlier| earlier == address) {
-            check.wrong(&path.index(n), format!("{address} is listed twice"));
-        }
-    }
-    let telemetry_path = raw.telemetry_path.clone();
-    let path = KeyPath::of("web.telemetry_path");
-    if !is_url_path(&telemetry_path) {
-        check.wrong(&path, unexpected(&path, &telemetry_path, "a path such as /metrics"));
-    } else if TAKEN.contains(&telemetry_path.as_str()) {
-        check.wrong(&path, format!("{telemetry_path} is another page of the exporter"));
-    }
-    let path = KeyPath::of("web.route_prefix");
-    let route_prefix = raw.route_prefix.trim_end_matches('/').to_owned();
-    if !route_prefix.is_empty() && !is_url_path(&route_prefix) {
-        check.wrong(&path, unexpected(&path, &raw.route_prefix, "a path such as / or /sql01"));
-    }
-    if raw.max_requests == 0 {
-        check.wrong(&KeyPath::of("web.max_requests"), "must be at least 1");
-    }
-    Web { listen_addresses: addresses, telemetry_path, max_requests: raw.max_requests, route_prefix }
-}
-
-/// Unreserved characters of RFC 3986 2.3, in segments.
-fn is_url_path(text: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
-    text.starts_with('/') && !text.contains("//") && !text.contains("/..") && text.chars().all(is_plain)
-}
-
-fn listen_address(text: &str) -> Option<SocketAddr> {
-    let text = text.trim();
-    if let Some(port) = text.strip_prefix(':') {
-        return Some(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port.parse().ok()?));
-    }
-    if let Some(port) = text.strip_prefix("localhost:") {
-        return Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port.parse().ok()?));
-    }
-    text.parse().ok()
-}
-
-/// Port 53 unless another is given (RFC 1035 4.2).
-fn name_server(text: &str) -> Option<SocketAddr> {
-    let text = text.trim();
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let address = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53));
-    address.or_else(|_| text.parse::<SocketAddr>()).ok().filter(|address| address.port() != 0)
-}
-
-fn directory_settings(
-    check: &mut Check<'_>,
-    raw: &raw::Directory,
-) -> (Option<directory::Settings>, DirectorySettings) {
-    let path = KeyPath::of("directory");
-    let bind_path = path.key("bind");
-    let bind = match raw.bind.method {
-        BindMethod::Integrated => {
-            let bind = &raw.bind;
-            let given = [
-                ("user", bind.user.is_some()),
-                ("password_file", bind.password_file.is_some()),
-                ("password_env", bind.password_env.is_some()),
-            ];
-            check.no_credentials(&bind_path, "simple", given);
-            Some(directory::Bind::Integrated)
-        }
-        BindMethod::Simple => {
-            let bind = &raw.bind;
-            let file = bind.password_file.as_ref();
-            check
-                .credentials(&bind_path, "simple", bind.user.as_ref(), file, bind.password_env.as_ref())
-                .map(|(user, password)| directory::Bind::Simple { user, password })
-        }
-    };
-    let is_plain_forbidden = raw.bind.method == BindMethod::Simple && !raw.start_tls;
-    let urls = |check: &mut Check<'_>, key: &str, values: &[String]| {
-        check.each(&path.key(key), values, |check, path, value| {
-            let url = check.expect(path, server_url(value), value, "a URL such as ldaps://dc1.corp.contoso.com")?;
-            if is_plain_forbidden && url.starts_with("ldap://") {
-                check.wrong(path, "simple bind without TLS would send the password readable: use ldaps:// or start_tls: true");
-            }
-            Some(url)
-        })
-    };
-    let servers = urls(check, "servers", &raw.servers);
-    let global_catalogs = urls(check, "global_catalogs", &raw.global_catalogs);
-    let also = check.each(&path.key("also"), &raw.also, Check::host_name);
-    if raw.max_servers == 0 {
-        check.wrong(&path.key("max_servers"), "must be at least 1");
-    }
-    let ca_file = check.file(&path.key("ca_file"), raw.ca_file.as_ref());
-    let timeout = check.period(&path.key("timeout"), raw.timeout);
-    let domain = raw.domain.as_ref().and_then(|domain| check.host_name(&path.key("domain"), domain));
-    let site = check.text(&path.key("site"), raw.site.as_ref());
-    let settings = bind.map(|bind| directory::Settings {
-        bind,
-        start_tls: raw.start_tls,
-        ca_file,
-        timeout,
-        max_servers: raw.max_servers,
-        also: also.clone(),
-    });
-    (settings, DirectorySettings { enabled: raw.enabled, domain, site, servers, global_catalogs, also })
-}
-
-/// `ldap://` or `ldaps://`, a host, perhaps a port; nothing else of RFC 4516 has a meaning here.
-fn server_url(text: &str) -> Option<String> {
-    let text = text.trim().trim_end_matches('/');
-    let (scheme, authority) = text.split_once("://")?;
-    let scheme = scheme.to_ascii_lowercase();
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, tail) = rest.split_once(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            (None, if tail.is_empty() { None } else { Some(tail.strip_prefix(':')?) })
-        }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (Some(host), Some(port)),
-            None => (Some(authority), None),
-        },
-    };
-    let is_host = host.is_none_or(|host| HostName::parse(host).is_some());
-    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0));
-    (["ldap", "ldaps"].contains(&scheme.as_str()) && is_host && is_port)
-        .then(|| format!("{scheme}://{authority}"))
 }
 
 fn thresholds(check: &mut Check<'_>, raw: &raw::Thresholds) -> Thresholds {
@@ -385,7 +246,8 @@ fn day(text: &str) -> Option<u64> {
         part.parse::<u64>().ok()
     };
     let (year, month, day) = (number(4)?, number(2)?, number(2)?);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let length = |month: u64| match month {
         2 if is_leap(year) => 29,
         2 => 28,
@@ -424,57 +286,6 @@ mod tests {
             ("tomorrow", None),
         ] {
             assert_eq!(day(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn addresses_to_listen_on() {
-        for (text, expected) in [
-            ("0.0.0.0:10188", Some("0.0.0.0:10188")),
-            (":10188", Some("0.0.0.0:10188")),
-            ("localhost:1", Some("127.0.0.1:1")),
-            ("[::]:10188", Some("[::]:10188")),
-            ("10188", None),
-            ("0.0.0.0", None),
-            ("0.0.0.0:99999", None),
-            ("sql01:10188", None),
-            (":", None),
-        ] {
-            assert_eq!(listen_address(text), expected.map(|address| address.parse().unwrap()), "{text}");
-        }
-    }
-
-    #[test]
-    fn name_servers() {
-        for (text, expected) in [
-            ("10.0.0.1", Some("10.0.0.1:53")),
-            ("10.0.0.1:5353", Some("10.0.0.1:5353")),
-            ("fe80::1", Some("[fe80::1]:53")),
-            ("[fe80::1]", Some("[fe80::1]:53")),
-            ("[fe80::1]:5353", Some("[fe80::1]:5353")),
-            ("10.0.0.1:0", None),
-            ("dc1", None),
-        ] {
-            assert_eq!(name_server(text), expected.map(|address| address.parse().unwrap()), "{text}");
-        }
-    }
-
-    #[test]
-    fn urls_of_directory_servers() {
-        for good in ["ldap://dc1", "ldaps://dc1.corp.contoso.com:636", "ldap://[::1]:389", "LDAP://10.0.0.1/"]
-        {
-            assert!(server_url(good).is_some(), "{good}");
-        }
-        for bad in [
-            "dc1",
-            "http://dc1",
-            "ldap://",
-            "ldap://dc1:0",
-            "ldap://dc1/dc=x",
-            "ldap://u:p@dc1",
-            "ldap://[x]:1",
-        ] {
-            assert_eq!(server_url(bad), None, "{bad}");
         }
     }
 }

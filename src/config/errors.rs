@@ -111,7 +111,9 @@ pub(super) fn unknown_key(path: &KeyPath, siblings: &[&str], everywhere: &[KeyPa
     if NOT_YET.contains(&path.to_string().as_str()) {
         return (path.clone(), format!("`{path}` is not in this version"));
     }
-    if may_hold_secret(&parent) && sounds_secret(key) && !siblings.contains(&key.as_str()) {
+    // `password_fil` is a slip; `password` is not one of `password_env`, although the two are near.
+    let is_slip = siblings.iter().any(|sibling| strsim::damerau_levenshtein(key, sibling) <= 2);
+    if may_hold_secret(&parent) && sounds_secret(key) && !is_slip {
         let name = if is_plain(key) && key.len() <= "password_value".len() { path.clone() } else { parent };
         let text = "a password is never written into the configuration: use password_file or password_env";
         return (name, text.to_owned());

@@ -11,15 +11,14 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use super::environment::{self, Variable};
 use super::errors::{Place, may_hold_secret, shown, unexpected, unknown_key};
 use super::locate::{self, KeyPath, Step};
 use super::raw::Raw;
 use crate::cli::Flags;
 
-/// What every variable of ours begins with.
-const PREFIX: &str = "MSSQL_KERBEROS_";
-/// Kubernetes injects `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT` … for a Service of our own name.
-const INJECTED: &str = "EXPORTER_";
+/// More mistakes than these are not told: nobody reads them, and each costs one more look at the file.
+const MOST: usize = 50;
 
 /// A mistake before its place is told.
 pub(super) type Problem = (KeyPath, String);
@@ -55,20 +54,24 @@ impl Layers {
         flags: &Flags,
     ) -> Result<Self, (Place, String)> {
         let defaults = Value::serialize(Raw::default()).map_err(|e| (Place::Default, e.to_string()))?;
+        let everywhere = key_paths(&defaults);
         let mut misplaced = Vec::new();
         let mut values: Vec<(Place, Dict)> = Vec::new();
         if let Some(File { path, text }) = &file {
             let place = |line| Place::File(path.clone(), line);
-            values.push((place(None), yaml_mapping(text).map_err(|(line, text)| (place(line), text))?));
+            values.push((
+                place(None),
+                yaml_mapping(text, &everywhere).map_err(|(line, text)| (place(line), text))?,
+            ));
         }
         let written = values
             .first()
             .map(|(_, dict)| password_variables(&Value::from(dict.clone())))
             .unwrap_or_default();
-        for (name, value) in ours(environment, &written) {
-            match variable(&defaults, &name, &value) {
-                Ok(dict) => values.push((Place::Variable(name), dict)),
-                Err(problem) => misplaced.push((Place::Variable(name), problem)),
+        for ours in environment::variables(environment, &written) {
+            match variable(&defaults, &ours) {
+                Ok(dict) => values.push((Place::Variable(ours.name), dict)),
+                Err(problem) => misplaced.push((Place::Variable(ours.name), problem)),
             }
         }
         values.extend(flag_values(flags).into_iter().map(|(flag, key, value)| {
@@ -81,7 +84,7 @@ impl Layers {
             places.push(place);
         }
         let merged = figment.extract::<Value>().map_err(|e| (Place::Default, e.to_string()))?;
-        let (raw, problems) = shape(&merged, &key_paths(&defaults));
+        let (raw, problems) = shape(&merged, &everywhere);
         Ok(Self { raw, problems, misplaced, merged, figment, places, file })
     }
 
@@ -143,17 +146,10 @@ impl Provider for Layer {
 
 /// A YAML text whose top is a mapping; an empty one counts. Read as YAML's own values first: that refuses a key that
 /// stands twice, where figment would take the last.
-fn yaml_mapping(text: &str) -> Result<Dict, (Option<usize>, String)> {
+fn yaml_mapping(text: &str, everywhere: &[KeyPath]) -> Result<Dict, (Option<usize>, String)> {
     let value: yaml_serde::Value = yaml_serde::from_str(text).map_err(|error| {
         let line = error.location().map(|location| location.line());
-        let text_of_error = error.to_string();
-        match text_of_error.contains("duplicate entry") {
-            // The error names the key and no line of its own; the marked parse stops at the second of the two.
-            true => {
-                (locate::line_of_duplicate(text).or(line), "a key stands twice in this section".to_owned())
-            }
-            false => (line, format!("not valid YAML: {}", without_line(&text_of_error))),
-        }
+        locate::syntax(text, line, &error.to_string(), everywhere)
     })?;
     match Value::serialize(value) {
         Ok(Value::Dict(_, dict)) => Ok(dict),
@@ -161,28 +157,6 @@ fn yaml_mapping(text: &str) -> Result<Dict, (Option<usize>, String)> {
         Ok(_) => Err((Some(1), "expected a mapping (`key: value` lines)".to_owned())),
         Err(_) => Err((None, "a key is not text".to_owned())),
     }
-}
-
-/// The place stands in front of the message already.
-fn without_line(error: &str) -> &str {
-    error.find(" at line ").and_then(|end| error.get(..end)).unwrap_or(error)
-}
-
-/// Our variables, sorted. One that `password_env` names is not a key, whatever its name.
-fn ours(environment: &[(OsString, OsString)], written: &BTreeSet<String>) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = environment
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_string_lossy().into_owned())))
-        .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|rest| !rest.starts_with(INJECTED)))
-        .collect();
-    let named: BTreeSet<String> = found
-        .iter()
-        .filter(|(name, _)| name.ends_with("__PASSWORD_ENV"))
-        .map(|(_, value)| value.clone())
-        .collect();
-    found.retain(|(name, _)| !written.contains(name) && !named.contains(name));
-    found.sort();
-    found
 }
 
 /// What `password_env` names, anywhere.
@@ -202,10 +176,9 @@ fn password_variables(value: &Value) -> BTreeSet<String> {
 
 /// A variable as a layer. The default at its key says how the text is to be read: a list or section is YAML, a number or
 /// a boolean is one, everything else is text as it stands (`00123` keeps its zeros).
-fn variable(defaults: &Value, name: &str, text: &str) -> Result<Dict, Problem> {
-    let keys = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
+fn variable(defaults: &Value, variable: &Variable) -> Result<Dict, Problem> {
     let (mut path, mut default) = (KeyPath::default(), Some(defaults));
-    for key in keys.split("__") {
+    for key in &variable.keys {
         if default.is_some_and(|value| matches!(value, Value::Array(..))) {
             return Err((
                 path,
@@ -218,6 +191,7 @@ fn variable(defaults: &Value, name: &str, text: &str) -> Result<Dict, Problem> {
             _ => None,
         });
     }
+    let Some(text) = variable.text.as_deref() else { return Err((path, "is not UTF-8 text".to_owned())) };
     let as_text = || Value::from(text);
     let value = match default {
         Some(Value::Num(..) | Value::Bool(..)) => yaml_value(text).unwrap_or_else(as_text),
@@ -228,11 +202,9 @@ fn variable(defaults: &Value, name: &str, text: &str) -> Result<Dict, Problem> {
         },
         _ => as_text(),
     };
-    Ok(path.0.iter().rev().fold(value, |value, step| match step {
-        Step::Key(key) => Value::from(Dict::from([(key.clone(), value)])),
-        Step::Index(_) => value,
-    }))
-    .map(|value| value.into_dict().unwrap_or_default())
+    let nested =
+        variable.keys.iter().rev().fold(value, |value, key| Value::from(Dict::from([(key.clone(), value)])));
+    Ok(nested.into_dict().unwrap_or_default())
 }
 
 fn yaml_value(text: &str) -> Option<Value> {
@@ -275,7 +247,7 @@ fn shape(merged: &Value, everywhere: &[KeyPath]) -> (Raw, Vec<Problem>) {
         if !is_blank || matches!(error.kind, Kind::UnknownField(..)) {
             problems.push(describe(&path, &error.kind, everywhere));
         }
-        if !remove(&mut rest, &path) {
+        if problems.len() >= MOST || !remove(&mut rest, &path) {
             return (Raw::default(), problems);
         }
     }
@@ -341,7 +313,6 @@ fn mismatch(path: &KeyPath, found: &Actual, expected: &str) -> String {
         "u16" => "a port, 1 to 65535",
         "usize" | "u64" => "a whole number, not negative",
         "f64" | "f32" => "a number",
-        section if section.starts_with("struct ") => "a section (`key: value` lines)",
         other => other,
     };
     let found = match found {
@@ -381,4 +352,51 @@ fn key_paths(defaults: &Value) -> Vec<KeyPath> {
     let mut paths = Vec::new();
     walk(&KeyPath::default(), defaults, &mut paths);
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without the places in lists: any item may have the key.
+    fn keys(value: &Value) -> BTreeSet<String> {
+        let paths = key_paths(value).into_iter();
+        paths
+            .map(|path| path.to_string().replace(|c: char| "[]".contains(c) || c.is_ascii_digit(), ""))
+            .collect()
+    }
+
+    fn keys_of(text: &str) -> BTreeSet<String> {
+        keys(&Value::from(yaml_mapping(text, &[]).unwrap()))
+    }
+
+    #[test]
+    fn the_example_and_the_full_file_name_every_key() {
+        let known = keys(&Value::serialize(Raw::default()).unwrap());
+        let full = keys_of(include_str!("../../tests/fixtures/config/good/full.yml"));
+        // One of the two ways to give a password.
+        assert_eq!(known.difference(&full).collect::<Vec<_>>(), ["directory.bind.password_env"]);
+        // With method integrated, which is the default, a name or a password is a mistake.
+        let is_credential =
+            |key: &&String| [".user", ".password_file", ".password_env"].iter().any(|end| key.ends_with(end));
+        let example = keys_of(include_str!("../../deploy/config.example.yml"));
+        assert_eq!(example, known.iter().filter(|key| !is_credential(key)).cloned().collect());
+    }
+
+    #[test]
+    fn a_list_keeps_its_places_when_one_item_is_wrong() {
+        let text = "instances: [{ address: 1, name: a }, { address: b }, { timeout: x }]";
+        let merged = Value::from(yaml_mapping(text, &[]).unwrap());
+        let (raw, problems) = shape(&merged, &[]);
+        let paths: Vec<_> = problems.iter().map(|(path, _)| path.to_string()).collect();
+        assert_eq!(paths, ["instances[0].address", "instances[2].timeout"]);
+        assert_eq!((raw.instances.len(), raw.instances[1].address.as_str()), (3, "b"));
+    }
+
+    #[test]
+    fn mistakes_without_number_are_cut() {
+        let text: String = (0..10_000).map(|n| format!("zz{n}: 1\n")).collect();
+        let merged = Value::from(yaml_mapping(&text, &[]).unwrap());
+        assert_eq!(shape(&merged, &[]).1.len(), MOST);
+    }
 }

@@ -92,8 +92,42 @@ fn enter<'a, 'text>(node: &'a MarkedYaml<'text>, step: &Step) -> Option<(usize, 
 }
 
 /// The line of the first key that a mapping has twice.
-pub(super) fn line_of_duplicate(text: &str) -> Option<usize> {
+fn line_of_duplicate(text: &str) -> Option<usize> {
     MarkedYaml::load_from_str(text).err().map(|error| error.marker().line())
+}
+
+/// What is wrong with a text that is no YAML: line and sentence. The parser's words may quote a key, so only one that we
+/// know is repeated.
+pub(super) fn syntax(
+    text: &str,
+    line: Option<usize>,
+    error: &str,
+    everywhere: &[KeyPath],
+) -> (Option<usize>, String) {
+    let has_tab = |line: usize| {
+        let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')
+    };
+    if error.contains("duplicate entry") {
+        // The error has the line of the section; the marked parse stops at the second of the two.
+        let line = line_of_duplicate(text).or(line);
+        let known = everywhere.iter().filter_map(|path| match path.0.last() {
+            Some(Step::Key(key)) if error.contains(&format!("key {key:?}")) => Some(key),
+            _ => None,
+        });
+        let key =
+            known.max_by_key(|key| key.len()).map(|key| format!("`{key}`")).unwrap_or("a key".to_owned());
+        return (line, format!("{key} stands twice in this section"));
+    }
+    if line.is_some_and(has_tab) {
+        return (line, "not valid YAML: a tab; indent with spaces".to_owned());
+    }
+    if error.contains("more than one document") {
+        return (line, "holds more than one YAML document (`---`): keep one".to_owned());
+    }
+    // The place stands in front of the message already.
+    let words = error.find(" at line ").and_then(|end| error.get(..end)).unwrap_or(error);
+    (line, format!("not valid YAML: {words}"))
 }
 
 #[cfg(test)]

@@ -20,9 +20,13 @@ mod locate;
 
 mod errors;
 
+mod environment;
+
 mod layers;
 
 mod checked;
+
+mod network;
 
 mod instances;
 

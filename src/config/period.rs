@@ -46,7 +46,6 @@ impl fmt::Display for Period {
             return f.write_str("0s");
         }
         for (unit, milliseconds) in UNITS {
-            // `1d` alone, but `60s` for a minute and a half less a half: the longest unit that divides it wins.
             if rest % milliseconds == 0 {
                 return write!(f, "{}{unit}", rest / milliseconds);
             }

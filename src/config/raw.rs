@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::parts::sqlserver::Encryption;
@@ -16,12 +17,13 @@ use crate::model::settings::{AccountLabel, Thresholds as JudgeThresholds};
 pub(super) const NOT_YET: &[&str] =
     &["ticket", "services", "logins", "web.config_file", "web.enable_lifecycle"];
 
-/// A section: its keys, their types and their defaults.
+/// A section: its keys, their types and their defaults. serde would also take a list for a struct, by position; with
+/// `remote` the derived code is only called for a mapping.
 macro_rules! section {
     ($(#[doc = $doc:literal])* $name:ident { $($key:ident: $kind:ty = $default:expr,)* }) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
+        #[serde(default, deny_unknown_fields, remote = "Self")]
         pub(super) struct $name {
             $(pub(super) $key: $kind,)*
         }
@@ -29,6 +31,30 @@ macro_rules! section {
         impl Default for $name {
             fn default() -> Self {
                 Self { $($key: $default,)* }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                Self::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl<'de> de::Visitor<'de> for Visitor {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a section (`key: value` lines)")
+                    }
+
+                    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<$name, A::Error> {
+                        $name::deserialize(MapAccessDeserializer::new(map))
+                    }
+                }
+                deserializer.deserialize_map(Visitor)
             }
         }
     };
