@@ -157,8 +157,15 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
     if text.parse::<Ipv6Addr>().is_ok() || text.ends_with(']') {
         return Ok((text, None));
     }
+    if let Some((_, instance)) = text.split_once('\\') {
+        let has_colon = instance.contains(':');
+        return if has_colon {
+            Err(format!("{text:?}: write host\\INSTANCE,port"))
+        } else {
+            Ok((text, None))
+        };
+    }
     match text.rsplit_once(':') {
-        Some((server, _)) if server.contains('\\') => Err(format!("{text:?}: write host\\INSTANCE,port")),
         Some((server, port)) if !server.contains(':') || server.ends_with(']') => {
             Ok((server, Some(port_number(port)?)))
         }
