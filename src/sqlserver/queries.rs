@@ -113,7 +113,7 @@ pub const VIEW_ANY_DEFINITION: &str = "VIEW ANY DEFINITION";
 /// Permission name, 2022 and later.
 pub const VIEW_ANY_ERROR_LOG: &str = "VIEW ANY ERROR LOG";
 /// Object permission, as `GRANT` writes it.
-pub const EXECUTE_READERRORLOG: &str = "EXECUTE ON sys.xp_readerrorlog";
+pub const EXECUTE_READERRORLOG: &str = "EXECUTE ON xp_readerrorlog";
 
 /// Every statement there is, in the order in which a new session asks them.
 pub const STATEMENTS: &[&Statement] = &[

@@ -105,7 +105,8 @@ mod tests {
     fn looks_add_up() {
         // Name; steps; then watermark, total and gaps at the end.
         let day = 46_000.0;
-        let cases: &[(&str, &[Step], Option<f64>, u64, u64)] = &[
+        type Case<'a> = (&'a str, &'a [Step], Option<f64>, u64, u64);
+        let cases: &[Case<'_>] = &[
             ("nothing yet", &[], None, 0, 0),
             ("our start is no login storm", &[Start(day - 9.0), Look(day, 30_000)], Some(day), 0, 0),
             ("the second look counts", &[Look(day, 500), Look(day + MINUTE, 7)], Some(day + MINUTE), 7, 0),

@@ -64,7 +64,7 @@ fn properties_tell_names_version_and_rights() {
     assert_eq!(
         held,
         [
-            ("EXECUTE ON sys.xp_readerrorlog", false),
+            ("EXECUTE ON xp_readerrorlog", false),
             ("VIEW ANY DEFINITION", false),
             ("VIEW SERVER PERFORMANCE STATE", true),
             ("VIEW SERVER SECURITY STATE", true),
