@@ -1,1 +1,86 @@
-//! Who holds which SPN, and the state of the accounts behind them.
+//! Who holds which SPN, and the state of the accounts behind them: one bound connection to a domain controller, one to
+//! a Global Catalog, one to each further domain that an account lives in. Reads only, and judges nothing.
+
+mod server;
+
+mod error;
+
+mod tls;
+
+mod client;
+
+mod filter;
+
+mod dn;
+
+mod decode;
+
+mod netlogon;
+
+mod requests;
+
+mod links;
+
+mod exchanges;
+
+mod forest;
+
+mod holders;
+
+mod session;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::host::HostName;
+use crate::model::secret::SecretSource;
+
+pub use error::Error;
+pub use requests::{REQUESTS, Request};
+pub use session::Session;
+
+/// How to reach and bind. The servers come with each question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `directory.bind`.
+    pub bind: Bind,
+    /// `directory.start_tls`: StartTLS on `ldap://` URLs.
+    pub start_tls: bool,
+    /// `directory.ca_file`; without it the roots of the system.
+    pub ca_file: Option<PathBuf>,
+    /// `directory.timeout`: for one server's whole exchange, connect and bind included.
+    pub timeout: Duration,
+    /// `directory.max_servers`: servers tried for one exchange.
+    pub max_servers: usize,
+    /// `directory.also`: further domains or forests that may hold service accounts.
+    pub also: Vec<HostName>,
+    /// URLs of domain controllers of other domains than ours; a domain without an entry is reached by its DNS name,
+    /// at which each of its domain controllers registers an address.
+    pub domain_servers: BTreeMap<HostName, Vec<String>>,
+}
+
+/// As whom to bind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// The Kerberos identity of this process.
+    Integrated,
+    /// User and password, over TLS only.
+    Simple {
+        /// `user@domain`, `DOMAIN\user` or a distinguished name.
+        user: String,
+        /// Read at each connect.
+        password: SecretSource,
+    },
+}
+
+impl Settings {
+    /// Who is bound as, and where its secret comes from: what a rejection parks (JUDGEMENT 13). The integrated
+    /// identity has no secret of ours that could change.
+    pub fn identity(&self) -> (String, Option<SecretSource>) {
+        match &self.bind {
+            Bind::Integrated => ("integrated".to_owned(), None),
+            Bind::Simple { user, password } => (user.clone(), Some(password.clone())),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The connections that stay bound between refreshes, and failover down the list of servers. A connection is taken out
+//! for each exchange and put back only after it succeeded: an error, a deadline or a cancelled refresh drops it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::client::{BindThreads, Protection, Reader, Scope, Search};
+use super::error::Error;
+use super::server::{Addressed, Server};
+use super::{Bind, Settings};
+
+/// How long a connection to any but the best server is kept: then the best one gets another chance.
+const SECOND_CHOICE: Duration = Duration::from_secs(3_600);
+
+/// What a connection is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// The domain controller of our domain.
+    Controller,
+    /// The Global Catalog.
+    Catalog,
+    /// A domain controller of the domain of this DNS name.
+    Domain(String),
+}
+
+/// A bound connection.
+pub(super) struct Link {
+    /// The connection.
+    pub(super) reader: Reader,
+    /// To whom.
+    pub(super) server: Server,
+    /// The AD site of this host as the server sees it, once it was asked.
+    pub(super) site: Option<Option<String>>,
+    since: Instant,
+}
+
+/// Something that is asked over one connection and answered as a whole.
+pub(super) trait Exchange: Sync {
+    /// The answer.
+    type Answer: Send;
+
+    /// What it is, for error texts.
+    const ASKED: &'static str;
+
+    /// Asks.
+    fn run(&self, link: &mut Link) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
+}
+
+/// All connections.
+pub(super) struct Links {
+    settings: Settings,
+    kept: BTreeMap<Place, Link>,
+    threads: BindThreads,
+}
+
+impl Links {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { settings, kept: BTreeMap::new(), threads: BindThreads::default() }
+    }
+
+    pub(super) const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Kerberos binds that have not come back from the C library.
+    pub(super) fn running_binds(&self) -> usize {
+        self.threads.running()
+    }
+
+    /// Runs an exchange with the first of `servers` that can do it: the one bound already, else down the list. Gives
+    /// the answer and who gave it.
+    pub(super) async fn exchange<E: Exchange>(
+        &mut self,
+        place: &Place,
+        servers: &[Server],
+        until: Instant,
+        exchange: &E,
+    ) -> Result<(E::Answer, Server), Error> {
+        let mut failures = Vec::new();
+        let kept = self.kept.remove(place).filter(|link| is_still_wanted(link, servers));
+        let bound = kept.as_ref().map(|link| link.server.clone());
+        if let Some(link) = kept {
+            match self.attempt(place, until, exchange, Ok(link)).await {
+                // The server may have closed an idle connection: that is no failure of the server.
+                Err(Error::Unreachable { .. }) => {}
+                Err(error) if !error.stops() => failures.push(error),
+                outcome => return outcome,
+            }
+        }
+        let has_failed = !failures.is_empty();
+        let first = bound.iter().filter(|_| !has_failed);
+        let rest = servers.iter().filter(|server| Some(*server) != bound.as_ref());
+        for server in first.chain(rest).take(self.settings.max_servers.max(1)) {
+            if !failures.is_empty() && Instant::now() >= until {
+                break;
+            }
+            match self.attempt(place, until, exchange, Err(server)).await {
+                Err(error) if !error.stops() => failures.push(error),
+                outcome => return outcome,
+            }
+        }
+        let mut failures = failures.into_iter();
+        match (failures.next(), failures.as_slice().is_empty()) {
+            (None, _) => Err(Error::NoServer),
+            (Some(only), true) => Err(only),
+            (Some(first), false) => {
+                Err(Error::AllFailed { first: Box::new(first), others: failures.collect() })
+            }
+        }
+    }
+
+    /// One server's whole exchange under one deadline: connect and bind where need be, ask, keep the connection.
+    async fn attempt<E: Exchange>(
+        &mut self,
+        place: &Place,
+        until: Instant,
+        exchange: &E,
+        from: Result<Link, &Server>,
+    ) -> Result<(E::Answer, Server), Error> {
+        let started = Instant::now();
+        let deadline = until.min(started + self.settings.timeout);
+        let server = match &from {
+            Ok(link) => link.server.clone(),
+            Err(server) => (*server).clone(),
+        };
+        let work = async {
+            let mut link = match from {
+                Ok(link) => link,
+                Err(server) => self.open(server).await?,
+            };
+            let answer = exchange.run(&mut link).await;
+            Ok((answer, link))
+        };
+        match timeout_at(deadline, work).await {
+            Err(_) => Err(Error::Timeout {
+                server: server.to_string(),
+                asked: E::ASKED,
+                within: deadline.saturating_duration_since(started),
+            }),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok((Err(error), link))) => {
+                if !error.breaks_connection() {
+                    self.kept.insert(place.clone(), link);
+                }
+                Err(error)
+            }
+            Ok(Ok((Ok(answer), link))) => {
+                self.kept.insert(place.clone(), link);
+                Ok((answer, server))
+            }
+        }
+    }
+
+    /// Connects and binds.
+    async fn open(&self, server: &Server) -> Result<Link, Error> {
+        let is_protected = server.is_ldaps || self.settings.start_tls;
+        let protection =
+            if is_protected { Protection::Tls(self.settings.ca_file.as_deref()) } else { Protection::None };
+        let reader = match &self.settings.bind {
+            Bind::Simple { .. } if !is_protected => {
+                return Err(Error::SimpleWithoutTls { server: server.to_string() });
+            }
+            Bind::Simple { user, password } => {
+                let secret = password.read().map_err(|cause| Error::NoCredentials { cause })?;
+                let mut reader = Reader::connect(server, protection).await?;
+                reader.bind_simple(user, &secret).await?;
+                reader
+            }
+            Bind::Integrated => {
+                let mut reader = Reader::connect(server, protection).await?;
+                let host = match server.addressed {
+                    Addressed::ByName => server.host.clone(),
+                    Addressed::ByOther => own_name(&mut reader, server).await?,
+                };
+                reader.bind_integrated(&host, &self.threads).await?;
+                reader
+            }
+        };
+        Ok(Link { reader, server: server.clone(), site: None, since: Instant::now() })
+    }
+}
+
+/// `dnsHostName` of the rootDSE, which may be read without a bind (MS-ADTS 3.1.1.3.2). Kerberos then proves that the
+/// server is who it said; Windows' own locator trusts an unauthenticated answer in the same way (MS-ADTS 6.3.6).
+async fn own_name(reader: &mut Reader, server: &Server) -> Result<String, Error> {
+    let search = Search {
+        asked: "rootDSE",
+        base: "",
+        scope: Scope::Base,
+        filter: "(objectClass=*)",
+        attributes: vec!["dnsHostName".to_owned()],
+    };
+    let found = reader.search(&search).await?;
+    let name = found.entries.first().and_then(|entry| entry.host_names("dnsHostName").into_iter().next());
+    name.map(|name| name.as_str().to_owned()).ok_or_else(|| Error::Malformed {
+        server: server.to_string(),
+        asked: "rootDSE",
+        cause: "no dnsHostName; name the server by its own name for a Kerberos bind".to_owned(),
+    })
+}
+
+fn is_still_wanted(link: &Link, servers: &[Server]) -> bool {
+    servers.contains(&link.server)
+        && (servers.first() == Some(&link.server) || link.since.elapsed() < SECOND_CHOICE)
+}

@@ -1,0 +1,546 @@
+//! One look at the directory: which exchange follows from which, and what becomes of a part that failed. What an answer
+//! means for SPNs is judged elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Settings;
+use super::decode::Entry;
+use super::dn;
+use super::error::Error;
+use super::exchanges::{Greeted, Greeting, Reads, RootDse, Sweep};
+use super::filter;
+use super::forest::{Forest, Home, Located};
+use super::holders::{self, Wanted};
+use super::links::{Exchange, Links, Place};
+use super::requests;
+use super::server::{Role, Server};
+use crate::model::account::{AccountKey, Sid};
+use crate::model::directory::{
+    Account, Computer, DirectoryFacts, DirectoryQuestion, DirectoryServer, Domain, Lookup,
+};
+use crate::model::host::HostName;
+use crate::model::observed::{Failure, Gap, Known, Reason};
+
+/// The outer deadline in timeouts of one server: domain controller, Global Catalog, one further domain, and one of
+/// them down.
+const OUTER: u32 = 4;
+
+/// Domains and further computer names hardly ever change.
+const SLOW: Duration = Duration::from_secs(3_600);
+
+/// A rejected identity is not offered again so soon (JUDGEMENT 13).
+const PARKED: Duration = Duration::from_secs(1_800);
+
+/// Holders that are no service account of ours and are read in their own domain in one refresh.
+const MOST_HOLDER_READS: usize = 8;
+
+/// Names of `directory.also` that are looked at.
+const MOST_ELSEWHERE: usize = 8;
+
+/// The directory as this exporter sees it: its connections, and what changes too seldom to be asked each time.
+pub struct Session {
+    links: Links,
+    /// Configuration naming context, when it was read, and the domains of that forest.
+    domains: Option<(String, Instant, Vec<Domain>)>,
+    /// Domains of `directory.also`.
+    elsewhere: BTreeMap<HostName, (Instant, Domain)>,
+    /// Domains of other forests that rejected our identity, and when.
+    parked: BTreeMap<String, Instant>,
+    /// msDS-AdditionalDnsHostName by distinguished name.
+    additional: BTreeMap<String, (Instant, Vec<HostName>)>,
+}
+
+/// What holds for one refresh.
+struct Round {
+    until: Instant,
+    controllers: Vec<Server>,
+    forest: Forest,
+    /// Domains that failed in this refresh are not tried again in it.
+    failed: BTreeMap<String, Gap>,
+}
+
+/// An account or computer that was found by name, and where it is at home.
+struct Target {
+    entry: Entry,
+    domain: Option<Domain>,
+}
+
+type Targets = BTreeMap<AccountKey, Known<Lookup<Target>>>;
+
+impl Session {
+    /// No connection is made yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            links: Links::new(settings),
+            domains: None,
+            elsewhere: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            additional: BTreeMap::new(),
+        }
+    }
+
+    /// Kerberos binds that were given up on and still run inside the C library.
+    pub fn running_binds(&self) -> usize {
+        self.links.running_binds()
+    }
+
+    /// Asks. Dropping the future at any point drops the connection in use and harms nothing else.
+    ///
+    /// # Errors
+    /// If no domain controller answered, or the identity was rejected anywhere in the forest: then nobody else is asked.
+    pub async fn ask(&mut self, question: &DirectoryQuestion) -> Result<DirectoryFacts, Failure> {
+        self.look(question).await.map_err(Failure::from)
+    }
+
+    async fn look(&mut self, question: &DirectoryQuestion) -> Result<DirectoryFacts, Error> {
+        let until = Instant::now() + self.links.settings().timeout * OUTER;
+        let controllers = parse(&question.servers, Role::DomainController)?;
+        let (root, site, domains, server) = self.greet(&controllers, until).await?;
+        let forest = Forest::new(&root.context, &domains);
+        let mut round = Round { until, controllers, forest, failed: BTreeMap::new() };
+        self.look_elsewhere(&mut round, question).await;
+
+        let realms = realms(question, &round.forest);
+        let filters = filter::forest(question, &realms);
+        let (catalog, catalog_url) = self.catalog(&round, question, &root, &server, &filters).await?;
+
+        let accounts = self.locate(&mut round, &question.accounts, &catalog, Retry::AtHome).await?;
+        let computers = self.locate(&mut round, &question.computers, &catalog, Retry::WithoutCatalog).await?;
+
+        let found: Vec<&Target> =
+            accounts.values().filter_map(|known| known.as_ref().ok()?.found()).collect();
+        let read = self.read(&mut round, &found, requests::ACCOUNT).await?;
+        let mut at_home: BTreeMap<Sid, Entry> =
+            read.values().flatten().filter_map(|entry| Some((entry.sid()?, entry.clone()))).collect();
+
+        let wanted = Wanted::new(question, &realms);
+        if let Ok(entries) = &catalog {
+            let others = self.read_holders(&mut round, &wanted, entries, &at_home).await?;
+            for (sid, entry) in others {
+                at_home.entry(sid).or_insert(entry);
+            }
+        }
+        let additional = self.additional_names(&mut round, &computers, &read).await?;
+
+        let forest = &round.forest;
+        let holders = catalog.as_ref().map_err(Clone::clone);
+        let holders = holders.and_then(|entries| holders::holders(&wanted, entries, forest, &at_home));
+        Ok(DirectoryFacts {
+            holders,
+            writable_accounts: writable(&found, &read),
+            accounts: judge_accounts(&accounts, &read, forest),
+            computers: judge_computers(&computers, &additional, forest),
+            server: DirectoryServer {
+                name: root.host.unwrap_or_else(|| server.host.clone()),
+                url: server.to_string(),
+                global_catalog: catalog_url,
+                domain: forest.own().to_owned(),
+                forest: dn::dns_name(&root.root_context),
+                clock: root.clock,
+                site,
+            },
+            domains,
+        })
+    }
+
+    /// rootDSE, site, and the domains of the forest: these from memory for an hour.
+    async fn greet(
+        &mut self,
+        controllers: &[Server],
+        until: Instant,
+    ) -> Result<(RootDse, Option<String>, Known<Vec<Domain>>, Server), Error> {
+        let known = self.domains.take_if(|(_, at, _)| at.elapsed() >= SLOW);
+        let fresh = self.domains.as_ref().map(|(configuration, ..)| configuration.as_str());
+        let greeting = Greeting { known: fresh };
+        let outcome = self.links.exchange(&Place::Controller, controllers, until, &greeting).await;
+        let (Greeted { root, site, domains }, server) = match outcome {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.domains = self.domains.take().or(known);
+                return Err(error);
+            }
+        };
+        let domains = match (domains, &self.domains) {
+            (None, Some((_, _, domains))) => Ok(domains.clone()),
+            (None, None) => Err(Gap::peer_failed("the domains of the forest were not read")),
+            (Some(Ok(domains)), _) => {
+                self.domains = Some((root.configuration.clone(), Instant::now(), domains.clone()));
+                Ok(domains)
+            }
+            (Some(Err(gap)), _) => Err(gap),
+        };
+        Ok((root, site, domains, server))
+    }
+
+    /// Learns the domains of `directory.also` if a name belongs to no domain of our forest.
+    async fn look_elsewhere(&mut self, round: &mut Round, question: &DirectoryQuestion) {
+        let mut keys = question.accounts.iter().chain(&question.computers);
+        if keys.all(|key| matches!(round.forest.home(key), Home::In(_) | Home::Anywhere)) {
+            return;
+        }
+        for name in self.links.settings().also.clone().into_iter().take(MOST_ELSEWHERE) {
+            if round.forest.has(name.as_str()) {
+                continue;
+            }
+            let domain = match self.elsewhere.get(&name) {
+                Some((at, domain)) if at.elapsed() < SLOW => Ok(domain.clone()),
+                _ => self.introduce(round, &name).await,
+            };
+            round.forest.add(name, domain);
+        }
+    }
+
+    async fn introduce(&mut self, round: &mut Round, name: &HostName) -> Known<Domain> {
+        let greeting = Greeting { known: None };
+        let answer = self.at_domain(round, name.as_str(), &greeting).await;
+        let Greeted { root, domains, .. } = match answer {
+            Ok(known) => known?,
+            Err(error) => return Err(error.gap()),
+        };
+        if dn::dns_name(&root.context) != name.as_str() {
+            return Err(Gap::peer_failed(format!("{name} answers for {:?}", root.context)));
+        }
+        let listed = domains.and_then(Result::ok).unwrap_or_default();
+        let domain = listed.into_iter().find(|domain| domain.dns_name == name.as_str()).unwrap_or(Domain {
+            dns_name: name.as_str().to_owned(),
+            netbios_name: String::new(),
+            naming_context: root.context,
+        });
+        self.elsewhere.insert(name.clone(), (Instant::now(), domain.clone()));
+        Ok(domain)
+    }
+
+    /// The one search of the Global Catalog; a gap if it failed or is not whole.
+    async fn catalog(
+        &mut self,
+        round: &Round,
+        question: &DirectoryQuestion,
+        root: &RootDse,
+        controller: &Server,
+        filters: &[String],
+    ) -> Result<(Known<Vec<Entry>>, Option<String>), Error> {
+        if filters.is_empty() {
+            return Ok((Ok(Vec::new()), None));
+        }
+        let mut servers = match parse(&question.global_catalogs, Role::GlobalCatalog) {
+            Ok(servers) => servers,
+            Err(error) => return Ok((Err(error.gap()), None)),
+        };
+        if servers.is_empty() && root.is_catalog {
+            servers.extend(controller.catalog_beside());
+        }
+        if servers.is_empty() {
+            let text = "no Global Catalog is known; set directory.global_catalogs";
+            return Ok((Err(Gap::peer_failed(text)), None));
+        }
+        let sweep = Sweep { base: "", filters, is_whole: true };
+        match self.links.exchange(&Place::Catalog, &servers, round.until, &sweep).await {
+            Ok((entries, server)) => Ok((Ok(entries), Some(server.to_string()))),
+            Err(error) if error.stops() => Err(error),
+            // Whatever the reason, what is missing is an answer of the peer.
+            Err(error) => Ok((Err(Gap::peer_failed(error.to_string())), None)),
+        }
+    }
+
+    /// Finds accounts by name: in what the Global Catalog showed, else in their own domain.
+    async fn locate(
+        &mut self,
+        round: &mut Round,
+        keys: &BTreeSet<AccountKey>,
+        catalog: &Known<Vec<Entry>>,
+        retry: Retry,
+    ) -> Result<Targets, Error> {
+        let mut targets = Targets::new();
+        let mut pending: BTreeMap<String, (Domain, Vec<AccountKey>)> = BTreeMap::new();
+        for key in keys {
+            let located = catalog.as_ref().map_or(Located::None, |entries| round.forest.locate(key, entries));
+            if let Some(known) = settle(located, &round.forest) {
+                targets.insert(key.clone(), Ok(known));
+                continue;
+            }
+            let home = round.forest.home(key);
+            let is_ours = matches!(&home, Home::In(domain) if round.forest.has(&domain.dns_name));
+            let wants_home = retry == Retry::AtHome || catalog.is_err() || !is_ours;
+            let domain = match &home {
+                Home::In(domain) if wants_home => Some(domain.clone()),
+                // Without the catalog our own domain is where such a name is most likely.
+                Home::Anywhere | Home::Outside if catalog.is_err() => round.forest.own_domain().cloned(),
+                Home::In(_) | Home::Anywhere | Home::Outside | Home::Unknown(_) => None,
+            };
+            match domain {
+                Some(domain) => {
+                    let entry =
+                        pending.entry(domain.dns_name.clone()).or_insert_with(|| (domain, Vec::new()));
+                    entry.1.push(key.clone());
+                }
+                None => {
+                    targets.insert(key.clone(), absent(home, catalog));
+                }
+            }
+        }
+        for (domain, keys) in pending.into_values() {
+            let filters = filter::names(&keys);
+            let sweep = Sweep { base: &domain.naming_context, filters: &filters, is_whole: false };
+            let found = self.at_domain(round, &domain.dns_name, &sweep).await?;
+            for key in keys {
+                let known = match &found {
+                    Err(gap) => Err(gap.clone()),
+                    Ok(entries) => match settle(round.forest.locate(&key, entries), &round.forest) {
+                        Some(known) => Ok(known),
+                        None => absent(round.forest.home(&key), catalog),
+                    },
+                };
+                targets.insert(key, known);
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Reads objects in their own domains, by distinguished name.
+    async fn read(
+        &mut self,
+        round: &mut Round,
+        targets: &[&Target],
+        attributes: &'static [&'static str],
+    ) -> Result<BTreeMap<String, Known<Entry>>, Error> {
+        let mut by_domain: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut answers = BTreeMap::new();
+        for target in targets {
+            let dn = &target.entry.dn;
+            match &target.domain {
+                Some(domain) => {
+                    by_domain.entry(domain.dns_name.clone()).or_default().insert(dn.clone());
+                }
+                None => {
+                    let gap = Gap::peer_failed(format!("the domain of {dn:?} is not known"));
+                    answers.insert(dn.clone(), Err(gap));
+                }
+            }
+        }
+        for (domain, objects) in by_domain {
+            let objects: Vec<String> = objects.into_iter().collect();
+            let reads = Reads { objects: &objects, attributes };
+            match self.at_domain(round, &domain, &reads).await? {
+                Err(gap) => answers.extend(objects.into_iter().map(|object| (object, Err(gap.clone())))),
+                Ok(read) => {
+                    for (object, outcome) in objects.into_iter().zip(read) {
+                        let known = outcome.map_err(|error| match error {
+                            // The catalog shows it and its own domain does not: hidden, or on its way out.
+                            Error::NoSuchObject { .. } => {
+                                Gap::no_permission(format!("{object:?} is not visible in {domain}"))
+                            }
+                            other => other.gap(),
+                        });
+                        answers.insert(object, known);
+                    }
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Reads those that hold an SPN asked for and are no service account of ours: is it still so at home?
+    async fn read_holders(
+        &mut self,
+        round: &mut Round,
+        wanted: &Wanted<'_>,
+        entries: &[Entry],
+        at_home: &BTreeMap<Sid, Entry>,
+    ) -> Result<Vec<(Sid, Entry)>, Error> {
+        let is_unread = |entry: &&Entry| {
+            wanted.holds_one(entry) && entry.sid().is_some_and(|sid| !at_home.contains_key(&sid))
+        };
+        let targets: Vec<Target> = entries
+            .iter()
+            .filter(is_unread)
+            .take(MOST_HOLDER_READS)
+            .map(|entry| Target { entry: entry.clone(), domain: round.forest.domain_of(entry).cloned() })
+            .collect();
+        let read = self.read(round, &targets.iter().collect::<Vec<_>>(), requests::HOLDER).await?;
+        Ok(read.into_values().flatten().filter_map(|entry| Some((entry.sid()?, entry))).collect())
+    }
+
+    /// msDS-AdditionalDnsHostName of computer objects: from an account read just now, else hourly.
+    async fn additional_names(
+        &mut self,
+        round: &mut Round,
+        computers: &Targets,
+        read: &BTreeMap<String, Known<Entry>>,
+    ) -> Result<BTreeMap<String, Vec<HostName>>, Error> {
+        const NAME: &str = "msDS-AdditionalDnsHostName";
+        let found: Vec<&Target> =
+            computers.values().filter_map(|known| known.as_ref().ok()?.found()).collect();
+        let wanted: BTreeSet<&str> = found.iter().map(|target| target.entry.dn.as_str()).collect();
+        self.additional.retain(|dn, _| wanted.contains(dn.as_str()));
+        for (dn, entry) in read {
+            if let (true, Ok(entry)) = (wanted.contains(dn.as_str()), entry) {
+                self.additional.insert(dn.clone(), (Instant::now(), entry.host_names(NAME)));
+            }
+        }
+        let is_due = |target: &&Target| {
+            self.additional.get(&target.entry.dn).is_none_or(|(at, _)| at.elapsed() >= SLOW)
+        };
+        let due: Vec<&Target> = found.into_iter().filter(is_due).collect();
+        for (dn, entry) in self.read(round, &due, requests::COMPUTER).await? {
+            // What could not be read keeps its last value.
+            if let Ok(entry) = entry {
+                self.additional.insert(dn, (Instant::now(), entry.host_names(NAME)));
+            }
+        }
+        Ok(self.additional.iter().map(|(dn, (_, names))| (dn.clone(), names.clone())).collect())
+    }
+
+    /// Runs an exchange with a domain controller of that domain. `Err` ends the whole refresh: our forest rejected the
+    /// identity. Everything else is a gap of that domain's part.
+    async fn at_domain<E: Exchange>(
+        &mut self,
+        round: &mut Round,
+        domain: &str,
+        exchange: &E,
+    ) -> Result<Known<E::Answer>, Error> {
+        if let Some(gap) = round.failed.get(domain) {
+            return Ok(Err(gap.clone()));
+        }
+        self.parked.retain(|_, since| since.elapsed() < PARKED);
+        if self.parked.contains_key(domain) {
+            let text = format!("{domain} rejected the identity; it is not offered again for half an hour");
+            return Ok(Err(Gap::new(Reason::NoCredentials, text)));
+        }
+        let is_own = domain == round.forest.own();
+        let outcome = if is_own {
+            self.links.exchange(&Place::Controller, &round.controllers, round.until, exchange).await
+        } else {
+            let servers = match self.servers_of(domain, &round.controllers) {
+                Ok(servers) => servers,
+                Err(error) => return Ok(Err(error.gap())),
+            };
+            self.links.exchange(&Place::Domain(domain.to_owned()), &servers, round.until, exchange).await
+        };
+        match outcome {
+            Ok((answer, _)) => Ok(Ok(answer)),
+            Err(error) if error.stops() && round.forest.has(domain) => Err(error),
+            Err(error) => {
+                // Another forest may not know our identity. That says nothing about it at home, but it is not offered
+                // there again and again.
+                if matches!(error, Error::Credentials { .. }) {
+                    self.parked.insert(domain.to_owned(), Instant::now());
+                }
+                let gap = error.gap();
+                if error.breaks_connection() {
+                    round.failed.insert(domain.to_owned(), gap.clone());
+                }
+                Ok(Err(gap))
+            }
+        }
+    }
+
+    fn servers_of(&self, domain: &str, controllers: &[Server]) -> Result<Vec<Server>, Error> {
+        let configured =
+            HostName::parse(domain).and_then(|name| self.links.settings().domain_servers.get(&name));
+        match (configured, controllers.first()) {
+            (Some(urls), _) => parse(urls, Role::DomainController),
+            (None, Some(like)) if HostName::parse(domain).is_some() => {
+                Ok(vec![Server::of_domain(domain, like)])
+            }
+            (None, _) => Err(Error::NoServer),
+        }
+    }
+}
+
+/// Whether a name that the Global Catalog did not show is looked for in its own domain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    /// Always: an account that is missing would be a grave finding, and the catalog may lag.
+    AtHome,
+    /// Only if the catalog could not be asked.
+    WithoutCatalog,
+}
+
+fn parse(urls: &[String], role: Role) -> Result<Vec<Server>, Error> {
+    urls.iter().map(|url| Server::parse(url, role)).collect()
+}
+
+/// The realms in which an SPN could be somebody's UPN: ours and those of the service accounts.
+fn realms(question: &DirectoryQuestion, forest: &Forest) -> BTreeSet<String> {
+    let homes = question.accounts.iter().filter_map(|key| match forest.home(key) {
+        Home::In(domain) => Some(domain.dns_name),
+        Home::Anywhere | Home::Outside | Home::Unknown(_) => None,
+    });
+    homes.filter(|name| forest.has(name)).chain([forest.own().to_owned()]).collect()
+}
+
+fn settle(located: Located<'_>, forest: &Forest) -> Option<Lookup<Target>> {
+    match located {
+        Located::One(entry) => {
+            Some(Lookup::Found(Target { entry: entry.clone(), domain: forest.domain_of(entry).cloned() }))
+        }
+        Located::Many => Some(Lookup::Ambiguous),
+        Located::None => None,
+    }
+}
+
+/// What it means that a name was not found where it was looked for.
+fn absent<T>(home: Home, catalog: &Known<Vec<Entry>>) -> Known<Lookup<T>> {
+    match (home, catalog) {
+        (Home::Unknown(gap), _) => Err(gap),
+        // Its own domain, or a complete catalog, was asked.
+        (Home::In(_), _) | (Home::Anywhere, Ok(_)) => Ok(Lookup::NotFound),
+        (Home::Outside, Ok(_)) => Ok(Lookup::OutsideForest),
+        (Home::Anywhere | Home::Outside, Err(gap)) => Err(gap.clone()),
+    }
+}
+
+fn judge_accounts(
+    targets: &Targets,
+    read: &BTreeMap<String, Known<Entry>>,
+    forest: &Forest,
+) -> BTreeMap<AccountKey, Known<Lookup<Account>>> {
+    let unread = Err(Gap::peer_failed("not read"));
+    judge(targets, |target| {
+        holders::account(&target.entry, read.get(&target.entry.dn).unwrap_or(&unread), forest)
+    })
+}
+
+fn judge_computers(
+    targets: &Targets,
+    additional: &BTreeMap<String, Vec<HostName>>,
+    forest: &Forest,
+) -> BTreeMap<AccountKey, Known<Lookup<Computer>>> {
+    let names = |target: &Target| additional.get(&target.entry.dn).cloned().unwrap_or_default();
+    judge(targets, |target| holders::computer(&target.entry, names(target), forest))
+}
+
+fn judge<T>(targets: &Targets, made: impl Fn(&Target) -> Known<T>) -> BTreeMap<AccountKey, Known<Lookup<T>>> {
+    let one = |known: &Known<Lookup<Target>>| match known {
+        Ok(Lookup::Found(target)) => made(target).map(Lookup::Found),
+        Ok(Lookup::NotFound) => Ok(Lookup::NotFound),
+        Ok(Lookup::OutsideForest) => Ok(Lookup::OutsideForest),
+        Ok(Lookup::Ambiguous) => Ok(Lookup::Ambiguous),
+        Err(gap) => Err(gap.clone()),
+    };
+    targets.iter().map(|(key, known)| (key.clone(), one(known))).collect()
+}
+
+/// The service accounts whose SPNs we may write. One that could not be read leaves the answer open, unless there is a
+/// writable one anyway.
+fn writable(found: &[&Target], read: &BTreeMap<String, Known<Entry>>) -> Known<Vec<String>> {
+    let mut names = BTreeSet::new();
+    let mut gap = None;
+    for target in found {
+        match read.get(&target.entry.dn) {
+            Some(Ok(home)) if holders::is_writable(home) => {
+                names.extend(target.entry.text("sAMAccountName").map(str::to_owned));
+            }
+            Some(Ok(_)) => {}
+            Some(Err(reason)) => gap = Some(reason.clone()),
+            None => gap = Some(Gap::peer_failed("an account was not read")),
+        }
+    }
+    match gap {
+        Some(gap) if names.is_empty() => Err(gap),
+        _ => Ok(names.into_iter().collect()),
+    }
+}
