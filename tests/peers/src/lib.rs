@@ -1,1 +1,4 @@
-//! Peers.
+//! Temporary.
+mod background;
+pub mod certificates;
+pub mod ldap;
