@@ -30,9 +30,25 @@ impl AccountClass {
         match self {
             Self::User => &["top", "person", "organizationalPerson", "user"],
             Self::Computer => &["top", "person", "organizationalPerson", "user", "computer"],
-            Self::Gmsa => &["top", "person", "organizationalPerson", "user", "computer", "msDS-GroupManagedServiceAccount"],
-            Self::Smsa => &["top", "person", "organizationalPerson", "user", "computer", "msDS-ManagedServiceAccount"],
-            Self::Dmsa => &["top", "person", "organizationalPerson", "user", "computer", "msDS-DelegatedManagedServiceAccount"],
+            Self::Gmsa => &[
+                "top",
+                "person",
+                "organizationalPerson",
+                "user",
+                "computer",
+                "msDS-GroupManagedServiceAccount",
+            ],
+            Self::Smsa => {
+                &["top", "person", "organizationalPerson", "user", "computer", "msDS-ManagedServiceAccount"]
+            }
+            Self::Dmsa => &[
+                "top",
+                "person",
+                "organizationalPerson",
+                "user",
+                "computer",
+                "msDS-DelegatedManagedServiceAccount",
+            ],
         }
     }
 
@@ -62,8 +78,7 @@ pub(super) fn account(domain: &Domain, rid: u32, specification: &AccountSpec) ->
     let dn = format!("CN={},{},{domain_dn}", escape_dn(name), class.container());
     let user = class == AccountClass::User;
     let sam_account_name = if user { name.clone() } else { format!("{name}$") };
-    let control =
-        if user { NORMAL_ACCOUNT | PASSWORD_NEVER_EXPIRES } else { WORKSTATION_TRUST_ACCOUNT };
+    let control = if user { NORMAL_ACCOUNT | PASSWORD_NEVER_EXPIRES } else { WORKSTATION_TRUST_ACCOUNT };
     // MS-SAMR 2.2.1.9: SAM_USER_OBJECT and SAM_MACHINE_ACCOUNT; MS-SAMR 2.2.1.14: Domain Users and Domain Computers.
     let (account_type, primary_group) = if user { (0x3000_0000, 513) } else { (0x3000_0001, 515) };
     let mut entry = object(&dn, class.object_classes(), class.category(), &domain.forest_root_dn())
@@ -104,7 +119,10 @@ pub(super) fn controller(domain: &Domain) -> Entry {
         .with("pwdLastSet", [filetime(PASSWORD_SET).to_string()])
         .with("accountExpires", [NEVER.to_string()])
         .with("dNSHostName", [&host])
-        .with("servicePrincipalName", [format!("HOST/{host}"), format!("ldap/{host}"), format!("GC/{host}/{}", domain.dns())])
+        .with(
+            "servicePrincipalName",
+            [format!("HOST/{host}"), format!("ldap/{host}"), format!("GC/{host}/{}", domain.dns())],
+        )
         .with("msDS-SupportedEncryptionTypes", ["28"])
 }
 
@@ -152,8 +170,8 @@ fn account_control_computed(entry: &Entry, domain_root: Option<&Entry>) -> i64 {
     let lockout_time = entry.number("lockoutTime").unwrap_or(0);
     // Durations are stored as negative intervals; the lowest number means "until an administrator unlocks it".
     let duration = domain_root.and_then(|root| root.number("lockoutDuration")).unwrap_or(0);
-    let over = duration != i64::MIN
-        && lockout_time.checked_sub(duration).is_none_or(|end| end <= filetime(now()));
+    let over =
+        duration != i64::MIN && lockout_time.checked_sub(duration).is_none_or(|end| end <= filetime(now()));
     let mut flags = if lockout_time != 0 && !over { LOCKED_OUT } else { 0 };
     if password_expiry(entry, domain_root) <= filetime(now()) {
         flags |= PASSWORD_EXPIRED;

@@ -77,10 +77,7 @@ pub(super) fn equal(name: &str, stored: &[u8], asserted: &[u8]) -> bool {
     let (Ok(stored_text), Ok(asserted_text)) = (std::str::from_utf8(stored), std::str::from_utf8(asserted))
     else {
         // AD takes the text form of a SID in a filter as well (MS-ADTS 3.1.1.3.1.3.1).
-        return std::str::from_utf8(asserted)
-            .ok()
-            .and_then(sid_from_text)
-            .is_some_and(|sid| sid == stored);
+        return std::str::from_utf8(asserted).ok().and_then(sid_from_text).is_some_and(|sid| sid == stored);
     };
     if NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         let stored = components(stored_text);
@@ -115,10 +112,20 @@ mod tests {
 
     #[test]
     fn the_partial_attribute_set_is_the_published_one() {
-        for name in ["servicePrincipalName", "objectsid", "userAccountControl", "whenChanged", "lastLogonTimestamp"] {
+        for name in
+            ["servicePrincipalName", "objectsid", "userAccountControl", "whenChanged", "lastLogonTimestamp"]
+        {
             assert!(in_partial_attribute_set(name), "{name}");
         }
-        for name in ["pwdLastSet", "accountExpires", "msDS-SupportedEncryptionTypes", "msDS-AdditionalDnsHostName", "lockoutTime", "memberOf", "nETBIOSName"] {
+        for name in [
+            "pwdLastSet",
+            "accountExpires",
+            "msDS-SupportedEncryptionTypes",
+            "msDS-AdditionalDnsHostName",
+            "lockoutTime",
+            "memberOf",
+            "nETBIOSName",
+        ] {
             assert!(!in_partial_attribute_set(name), "{name}");
         }
         assert_eq!(PARTIAL_ATTRIBUTE_SET.lines().count(), 200);

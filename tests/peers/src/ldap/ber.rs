@@ -120,7 +120,9 @@ pub(super) fn integer(tag: u8, value: i64) -> Vec<u8> {
     // A leading octet is redundant when it only repeats the sign bit of the next one (X.690 section 8.3.2).
     let redundant = octets
         .windows(2)
-        .take_while(|pair| matches!(pair, [0, next] if next & 0x80 == 0) || matches!(pair, [0xff, next] if next & 0x80 != 0))
+        .take_while(|pair| {
+            matches!(pair, [0, next] if next & 0x80 == 0) || matches!(pair, [0xff, next] if next & 0x80 != 0)
+        })
         .count();
     element(tag, octets.get(redundant..).unwrap_or(&octets))
 }
@@ -147,7 +149,17 @@ mod tests {
 
     #[test]
     fn integers_survive_a_round_trip_in_the_shortest_form() {
-        for (value, length) in [(0, 1), (127, 1), (128, 2), (-1, 1), (-128, 1), (-129, 2), (66048, 3), (i64::MAX, 8), (i64::MIN, 8)] {
+        for (value, length) in [
+            (0, 1),
+            (127, 1),
+            (128, 2),
+            (-1, 1),
+            (-128, 1),
+            (-129, 2),
+            (66048, 3),
+            (i64::MAX, 8),
+            (i64::MIN, 8),
+        ] {
             let bytes = integer(INTEGER, value);
             assert_eq!(bytes.len(), 2 + length, "{value}");
             assert_eq!(Reader(&bytes).expect(INTEGER).unwrap().integer(), Ok(value));

@@ -15,8 +15,8 @@ use super::controller::{State, locked};
 use super::hostile::{Behaviour, deep_nesting, garbage, huge_entry, wrong_types};
 use super::identifiers::now;
 use super::message::{
-    Authentication, DOMAIN_SCOPE, Operation, Outcome, PAGED_RESULTS, Request, START_TLS, Search, answer, code,
-    encode_entry, encode_reference, notice_of_disconnection,
+    Authentication, DOMAIN_SCOPE, Operation, Outcome, PAGED_RESULTS, Request, START_TLS, Search, answer,
+    code, encode_entry, encode_reference, notice_of_disconnection,
 };
 use super::records::{BindSeen, Port, SearchSeen, Violation};
 use super::search::{Answer, View, is_root_dse, violations};
@@ -129,9 +129,12 @@ impl Connection {
             let Ok(request) = Request::decode(&bytes) else {
                 return self.send(&notice_of_disconnection()).await;
             };
-            let unknown = |kind: &str| !matches!(kind, PAGED_RESULTS | DOMAIN_SCOPE) && !kind.starts_with("1.2.840.113556.1.4.");
+            let unknown = |kind: &str| {
+                !matches!(kind, PAGED_RESULTS | DOMAIN_SCOPE) && !kind.starts_with("1.2.840.113556.1.4.")
+            };
             if request.controls.iter().any(|control| control.critical && unknown(&control.kind)) {
-                let text = "00000057: LdapErr: DSID-0C0907C1, comment: Error processing control, data 0, v4563";
+                let text =
+                    "00000057: LdapErr: DSID-0C0907C1, comment: Error processing control, data 0, v4563";
                 let outcome = Outcome::new(code::UNAVAILABLE_CRITICAL_EXTENSION, text);
                 self.send(&outcome.encode(request.id, answer::SEARCH_DONE)).await?;
                 continue;
@@ -155,7 +158,8 @@ impl Connection {
                         let outcome = Outcome::new(code::OPERATIONS_ERROR, "TLS is already in use");
                         self.send(&outcome.encode_extended(request.id, Some(START_TLS), None)).await?;
                     } else {
-                        self.send(&Outcome::success().encode_extended(request.id, Some(START_TLS), None)).await?;
+                        self.send(&Outcome::success().encode_extended(request.id, Some(START_TLS), None))
+                            .await?;
                         self.stream = Box::new(self.state.acceptor.accept(self.stream).await?);
                         self.encrypted = true;
                     }
@@ -217,10 +221,16 @@ impl Connection {
     fn bind(&mut self, name: &str, authentication: &Authentication) -> Outcome {
         (self.bound, self.identity) = (false, String::new());
         let outcome = match authentication {
-            Authentication::Sasl => Outcome::new(code::AUTHENTICATION_METHOD_NOT_SUPPORTED, "00002027: LdapErr: DSID-0C0905F4, comment: Unsupported authentication mechanism, data 0, v4563"),
+            Authentication::Sasl => Outcome::new(
+                code::AUTHENTICATION_METHOD_NOT_SUPPORTED,
+                "00002027: LdapErr: DSID-0C0905F4, comment: Unsupported authentication mechanism, data 0, v4563",
+            ),
             // Without a name it is anonymous, with a name and no password "unauthenticated" (RFC 4513 section 5.1.2): AD lets both in.
             Authentication::Simple(password) if name.is_empty() || password.is_empty() => Outcome::success(),
-            Authentication::Simple(_) if !self.encrypted => Outcome::new(code::STRONGER_AUTHENTICATION_REQUIRED, "00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn on integrity checking if SSL\\TLS are not already active on the connection, data 0, v4563"),
+            Authentication::Simple(_) if !self.encrypted => Outcome::new(
+                code::STRONGER_AUTHENTICATION_REQUIRED,
+                "00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn on integrity checking if SSL\\TLS are not already active on the connection, data 0, v4563",
+            ),
             Authentication::Simple(password) => {
                 let outcome = self
                     .state
@@ -252,7 +262,9 @@ impl Connection {
             page_size: request.paging().and_then(Result::ok).map(|(size, _)| size),
         });
         if self.port == Port::GlobalCatalog {
-            let found = violations(search).into_iter().map(|attribute| Violation { attribute, filter: search.filter.to_string() });
+            let found = violations(search)
+                .into_iter()
+                .map(|attribute| Violation { attribute, filter: search.filter.to_string() });
             locked(&self.state.records.violations).extend(found);
         }
     }
@@ -277,7 +289,8 @@ impl Connection {
         }
         let paging = match request.paging() {
             Some(Err(_)) => {
-                let outcome = Outcome::new(code::PROTOCOL_ERROR, "00000057: LdapErr: Error decoding paging control");
+                let outcome =
+                    Outcome::new(code::PROTOCOL_ERROR, "00000057: LdapErr: Error decoding paging control");
                 return self.send(&outcome.encode_search_done(id, None)).await;
             }
             Some(Ok(paging)) => Some(paging),
@@ -286,7 +299,8 @@ impl Connection {
         let (page, mut rest) = match &paging {
             Some((size, cookie)) if !cookie.is_empty() => {
                 let Some(rest) = self.pages.remove(cookie) else {
-                    let outcome = Outcome::new(code::UNWILLING_TO_PERFORM, "00000057: LdapErr: unknown paging cookie");
+                    let outcome =
+                        Outcome::new(code::UNWILLING_TO_PERFORM, "00000057: LdapErr: unknown paging cookie");
                     return self.send(&outcome.encode_search_done(id, Some(b""))).await;
                 };
                 // A page of no entries abandons the search (RFC 2696 section 3).
@@ -339,7 +353,8 @@ impl Connection {
         };
         let now = now() + self.state.clock_offset.load(Ordering::SeqCst);
         let mut found = self.state.read(self.port, |directory| {
-            View { directory, domain: self.state.domain, port: self.port, hidden, now }.search(search, continuations)
+            View { directory, domain: self.state.domain, port: self.port, hidden, now }
+                .search(search, continuations)
         });
         if *behaviour == Behaviour::WrongTypes {
             found.entries = found.entries.into_iter().map(wrong_types).collect();

@@ -179,7 +179,8 @@ impl DomainController {
 
     /// Gives the account with this sAMAccountName a password; `false` if there is no such account.
     pub fn set_password(&self, account: &str, password: &str) -> bool {
-        self.state.write(|directory| locked(&self.state.credentials).set_password(directory, account, password))
+        self.state
+            .write(|directory| locked(&self.state.credentials).set_password(directory, account, password))
     }
 
     /// Lets an identity of a trusted forest bind under any of these names.

@@ -116,10 +116,13 @@ impl Credentials {
         let state = entry.as_ref().and_then(|entry| accounts::refusal(entry, root.as_ref()));
         let state = credential.refusal.map(Refusal::data).or(state);
         // A locked account is refused whether the password is right or not, and no longer counts.
-        if state == Some(Refusal::LockedOut.data()) || (threshold > 0 && i64::from(credential.wrong) >= threshold) {
+        if state == Some(Refusal::LockedOut.data())
+            || (threshold > 0 && i64::from(credential.wrong) >= threshold)
+        {
             return refused(Refusal::LockedOut.data());
         }
-        let right = credential.password.as_bytes() == password && state != Some(Refusal::WrongPassword.data());
+        let right =
+            credential.password.as_bytes() == password && state != Some(Refusal::WrongPassword.data());
         credential.wrong = if right { 0 } else { credential.wrong + 1 };
         if let Some(entry) = entry {
             entry.set("badPwdCount", [credential.wrong.to_string()]);
@@ -133,6 +136,7 @@ impl Credentials {
 }
 
 fn refused(data: &str) -> Outcome {
-    let text = format!("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data {data}, v4563");
+    let text =
+        format!("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data {data}, v4563");
     Outcome::new(code::INVALID_CREDENTIALS, &text)
 }

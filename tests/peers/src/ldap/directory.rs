@@ -90,9 +90,9 @@ impl Domain {
     pub fn account(&mut self, name: &str) -> Option<&mut Entry> {
         let with_dollar = format!("{name}$");
         self.entries.iter_mut().find(|entry| {
-            entry
-                .text("sAMAccountName")
-                .is_some_and(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(&with_dollar))
+            entry.text("sAMAccountName").is_some_and(|known| {
+                known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(&with_dollar)
+            })
         })
     }
 }
@@ -119,8 +119,10 @@ impl Directory {
             // MS-ADTS 6.1.6.7.9: within the forest, and forest transitive.
             let inside = names.iter().filter(|(dns, _)| *dns != domain.dns).map(|name| (name.clone(), "32"));
             let outside = trusting.iter().map(|forest| ((forest.dns.clone(), forest.netbios.clone()), "8"));
-            let trusts: Vec<_> = if domain.dns == root.dns { inside.chain(outside).collect() } else { inside.collect() };
-            let entries: Vec<_> = trusts.iter().map(|((dns, netbios), kind)| trust(domain, dns, netbios, kind)).collect();
+            let trusts: Vec<_> =
+                if domain.dns == root.dns { inside.chain(outside).collect() } else { inside.collect() };
+            let entries: Vec<_> =
+                trusts.iter().map(|((dns, netbios), kind)| trust(domain, dns, netbios, kind)).collect();
             domain.entries.extend(entries);
         }
         let configuration = configuration(&domains);
@@ -168,7 +170,13 @@ fn installed(domain: &Domain) -> Vec<Entry> {
         &forest,
     ));
     // Well-known relative identifiers (MS-DTYP 2.4.2.4). RID 521 dates the domain's first 2008 controller, hence AES keys.
-    let mut groups = vec![("Domain Admins", 512), ("Domain Users", 513), ("Domain Computers", 515), ("Read-only Domain Controllers", 521), ("Protected Users", 525)];
+    let mut groups = vec![
+        ("Domain Admins", 512),
+        ("Domain Users", 513),
+        ("Domain Computers", 515),
+        ("Read-only Domain Controllers", 521),
+        ("Protected Users", 525),
+    ];
     if dn == forest {
         groups.push(("Enterprise Admins", 519));
     }
@@ -206,14 +214,18 @@ fn configuration(domains: &[Domain]) -> Vec<Entry> {
     let forest = domains.first().map(Domain::dn).unwrap_or_default();
     let dn = format!("CN=Configuration,{forest}");
     let schema = format!("CN=Schema,{dn}");
-    let make = |name: &str, class: &str, category: &str| object(&format!("{name},{dn}"), &["top", class], category, &forest);
+    let make = |name: &str, class: &str, category: &str| {
+        object(&format!("{name},{dn}"), &["top", class], category, &forest)
+    };
     let mut entries = vec![
         object(&dn, &["top", "configuration"], "Configuration", &forest),
         object(&schema, &["top", "dMD"], "DMD", &forest),
-        make("CN=Partitions", "crossRefContainer", "Cross-Ref-Container").with("msDS-Behavior-Version", [FUNCTIONAL_LEVEL]),
+        make("CN=Partitions", "crossRefContainer", "Cross-Ref-Container")
+            .with("msDS-Behavior-Version", [FUNCTIONAL_LEVEL]),
         make("CN=Services", "container", "Container"),
         make("CN=Windows NT,CN=Services", "container", "Container"),
-        make("CN=Directory Service,CN=Windows NT,CN=Services", "nTDSService", "NTDS-Service").with("sPNMappings", [SPN_MAPPINGS]),
+        make("CN=Directory Service,CN=Windows NT,CN=Services", "nTDSService", "NTDS-Service")
+            .with("sPNMappings", [SPN_MAPPINGS]),
         make("CN=Sites", "sitesContainer", "Sites-Container"),
         make(&format!("CN={SITE},CN=Sites"), "site", "Site"),
         make(&format!("CN=Servers,CN={SITE},CN=Sites"), "serversContainer", "Servers-Container"),
@@ -229,9 +241,16 @@ fn configuration(domains: &[Domain]) -> Vec<Entry> {
     entries.push(cross_reference("Enterprise Configuration", &dn, &root_dns, "1"));
     entries.push(cross_reference("Enterprise Schema", &schema, &root_dns, "1"));
     for (place, domain) in domains.iter().enumerate() {
-        entries.push(cross_reference(&domain.netbios, &domain.dn(), &domain.dns, "3").with("nETBIOSName", [&domain.netbios]));
+        entries.push(
+            cross_reference(&domain.netbios, &domain.dn(), &domain.dns, "3")
+                .with("nETBIOSName", [&domain.netbios]),
+        );
         // Several domains may call their controller DC1; the forest's site then numbers the servers.
-        let short = if place == 0 { domain.controller_short_name().to_owned() } else { format!("DC1-{}", domain.netbios) };
+        let short = if place == 0 {
+            domain.controller_short_name().to_owned()
+        } else {
+            format!("DC1-{}", domain.netbios)
+        };
         let server = format!("CN={short},CN=Servers,CN={SITE},CN=Sites");
         entries.push(
             make(&server, "server", "Server")
@@ -239,7 +258,8 @@ fn configuration(domains: &[Domain]) -> Vec<Entry> {
                 .with("serverReference", [format!("CN=DC1,OU=Domain Controllers,{}", domain.dn())]),
         );
         // NTDSDSA_OPT_IS_GC (MS-ADTS 6.1.1.2.2.1.2.1.1): the controller is a global catalogue.
-        entries.push(make(&format!("CN=NTDS Settings,{server}"), "nTDSDSA", "NTDS-DSA").with("options", ["1"]));
+        entries
+            .push(make(&format!("CN=NTDS Settings,{server}"), "nTDSDSA", "NTDS-DSA").with("options", ["1"]));
     }
     entries
 }
@@ -264,7 +284,10 @@ pub(super) fn root_dse(directory: &Directory, domain: &Domain, place: usize, now
         .with("schemaNamingContext", [&schema])
         .with("configurationNamingContext", [&configuration])
         .with("rootDomainNamingContext", [&root])
-        .with("supportedControl", ["1.2.840.113556.1.4.319", "1.2.840.113556.1.4.801", "1.2.840.113556.1.4.1339"])
+        .with(
+            "supportedControl",
+            ["1.2.840.113556.1.4.319", "1.2.840.113556.1.4.801", "1.2.840.113556.1.4.1339"],
+        )
         .with("supportedLDAPVersion", ["3", "2"])
         .with("supportedLDAPPolicies", ["MaxPageSize", "MaxValRange"])
         .with("supportedExtension", ["1.3.6.1.4.1.1466.20037", "1.3.6.1.4.1.4203.1.11.3"])
@@ -288,7 +311,8 @@ pub(super) fn guid_from_text(text: &str) -> Option<Vec<u8>> {
         .filter(|&character| character != '-')
         .map(|character| character.to_digit(16).map(|digit| digit as u8))
         .collect::<Option<_>>()?;
-    let mut bytes: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect();
+    let mut bytes: Vec<u8> =
+        digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect();
     if bytes.len() != guid("").len() {
         return None;
     }

@@ -14,8 +14,7 @@ pub struct Entry {
 impl Entry {
     /// An entry that has nothing but its name.
     pub fn new(dn: &str) -> Self {
-        let entry =
-            Self { dn: dn.to_owned(), components: components(dn), attributes: Vec::new() };
+        let entry = Self { dn: dn.to_owned(), components: components(dn), attributes: Vec::new() };
         entry.with("distinguishedName", [dn])
     }
 
@@ -102,7 +101,8 @@ pub(super) fn split_dn(dn: &str) -> Vec<String> {
             b'\\' => {
                 let Some(first) = input.next() else { break };
                 let second = input.peek().copied().filter(u8::is_ascii_hexdigit);
-                match (char::from(first).to_digit(16), second.and_then(|byte| char::from(byte).to_digit(16))) {
+                match (char::from(first).to_digit(16), second.and_then(|byte| char::from(byte).to_digit(16)))
+                {
                     (Some(high), Some(low)) => {
                         input.next();
                         bytes.push((high * 16 + low) as u8);

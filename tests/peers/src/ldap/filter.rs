@@ -153,7 +153,11 @@ fn has_substrings(stored: &[u8], initial: Option<&[u8]>, any: &[Vec<u8>], last: 
     }
     for part in any {
         let part = folded(part);
-        let found = if part.is_empty() { Some(0) } else { rest.windows(part.len()).position(|window| window == part) };
+        let found = if part.is_empty() {
+            Some(0)
+        } else {
+            rest.windows(part.len()).position(|window| window == part)
+        };
         match found.and_then(|place| rest.get(place + part.len()..)) {
             Some(after) => rest = after,
             None => return false,
@@ -247,7 +251,10 @@ fn escaped(value: &[u8]) -> String {
     let readable = std::str::from_utf8(value).is_ok();
     let mut bytes = Vec::new();
     for &byte in value {
-        if matches!(byte, b'*' | b'(' | b')' | b'\\') || byte.is_ascii_control() || (!readable && !byte.is_ascii()) {
+        if matches!(byte, b'*' | b'(' | b')' | b'\\')
+            || byte.is_ascii_control()
+            || (!readable && !byte.is_ascii())
+        {
             bytes.extend(format!("\\{byte:02x}").into_bytes());
         } else {
             bytes.push(byte);
@@ -289,10 +296,18 @@ mod tests {
     #[test]
     fn numbers_are_compared_as_numbers() {
         let entry = Entry::new("CN=a").with("userAccountControl", ["514"]);
-        let at_least = |value: &str| Filter::GreaterOrEqual { attribute: "userAccountControl".to_owned(), value: value.into() };
+        let at_least = |value: &str| Filter::GreaterOrEqual {
+            attribute: "userAccountControl".to_owned(),
+            value: value.into(),
+        };
         assert_eq!(at_least("66").matches(&entry, &|_| true), Some(true));
         assert_eq!(at_least("515").matches(&entry, &|_| true), Some(false));
-        let disabled = Filter::Extensible { rule: Some(BIT_AND.to_owned()), attribute: Some("userAccountControl".to_owned()), value: b"2".to_vec(), names: false };
+        let disabled = Filter::Extensible {
+            rule: Some(BIT_AND.to_owned()),
+            attribute: Some("userAccountControl".to_owned()),
+            value: b"2".to_vec(),
+            names: false,
+        };
         assert_eq!(disabled.matches(&entry, &|_| true), Some(true));
         assert_eq!(disabled.to_string(), "(userAccountControl:1.2.840.113556.1.4.803:=2)");
     }

@@ -60,13 +60,20 @@ pub(super) struct Request {
 
 #[derive(Debug)]
 pub(super) enum Operation {
-    Bind { name: String, authentication: Authentication },
+    Bind {
+        name: String,
+        authentication: Authentication,
+    },
     Unbind,
     Abandon,
     Search(Search),
-    Extended { name: String },
+    Extended {
+        name: String,
+    },
     /// An operation that this server does not perform, with the tag its answer must have.
-    Other { answer: u8 },
+    Other {
+        answer: u8,
+    },
 }
 
 #[derive(Debug)]

@@ -151,9 +151,8 @@ impl View<'_> {
         let Some((_, entries)) = self.partitions().find(|(served, _)| *served == place) else {
             return Err(referral(&root, base));
         };
-        let exists = |name: &[String]| {
-            entries.iter().find(|entry| entry.components() == name && self.visible(entry))
-        };
+        let exists =
+            |name: &[String]| entries.iter().find(|entry| entry.components() == name && self.visible(entry));
         if exists(&wanted).is_some() {
             return Ok((wanted, place));
         }
@@ -209,7 +208,9 @@ fn in_scope(name: &[String], base: &[String], scope: Scope) -> bool {
 
 /// NO_SUCH_OBJECT as AD words it.
 fn no_such_object(best: &str) -> Outcome {
-    let text = format!("0000208D: NameErr: DSID-0310028C, problem 2001 (NO_OBJECT), data 0, best match of:\n\t'{best}'\n");
+    let text = format!(
+        "0000208D: NameErr: DSID-0310028C, problem 2001 (NO_OBJECT), data 0, best match of:\n\t'{best}'\n"
+    );
     Outcome { matched: best.to_owned(), ..Outcome::new(code::NO_SUCH_OBJECT, &text) }
 }
 

@@ -22,11 +22,7 @@ struct Fixture {
 }
 
 fn account(name: &str, class: AccountClass, spns: &[&str]) -> AccountSpec {
-    AccountSpec {
-        class,
-        spns: spns.iter().map(|&spn| spn.to_owned()).collect(),
-        ..AccountSpec::user(name)
-    }
+    AccountSpec { class, spns: spns.iter().map(|&spn| spn.to_owned()).collect(), ..AccountSpec::user(name) }
 }
 
 fn start(accounts: Vec<AccountSpec>) -> Fixture {
@@ -46,7 +42,11 @@ fn start(accounts: Vec<AccountSpec>) -> Fixture {
 }
 
 fn sql_account() -> AccountSpec {
-    account("svc_sql", AccountClass::User, &["MSSQLSvc/sql01.corp.contoso.com:1433", "MSSQLSvc/sql01.corp.contoso.com"])
+    account(
+        "svc_sql",
+        AccountClass::User,
+        &["MSSQLSvc/sql01.corp.contoso.com:1433", "MSSQLSvc/sql01.corp.contoso.com"],
+    )
 }
 
 impl Fixture {
@@ -79,11 +79,17 @@ impl Fixture {
     }
 }
 
-async fn find(ldap: &mut Ldap, base: &str, scope: ldap3::Scope, filter: &str, attributes: &[&str]) -> Vec<SearchEntry> {
-    let (entries, result) = ldap.search(base, scope, filter, attributes.to_vec()).await.unwrap().success().unwrap();
+async fn find(
+    ldap: &mut Ldap,
+    base: &str,
+    scope: ldap3::Scope,
+    filter: &str,
+    attributes: &[&str],
+) -> Vec<SearchEntry> {
+    let (entries, result) =
+        ldap.search(base, scope, filter, attributes.to_vec()).await.unwrap().success().unwrap();
     assert_eq!(result.rc, 0);
-    // `search` mixes references and entries; a reference has no attributes.
-    entries.into_iter().filter(|entry| !entry.is_ref()).map(SearchEntry::construct).collect()
+    entries.into_iter().map(SearchEntry::construct).collect()
 }
 
 async fn names(ldap: &mut Ldap, filter: &str) -> Vec<String> {
@@ -92,7 +98,8 @@ async fn names(ldap: &mut Ldap, filter: &str) -> Vec<String> {
 }
 
 async fn paged(ldap: &mut Ldap, filter: &str, size: i32) -> usize {
-    let adapters: Vec<Box<dyn Adapter<_, _>>> = vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(size))];
+    let adapters: Vec<Box<dyn Adapter<_, _>>> =
+        vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(size))];
     let mut stream =
         ldap.streaming_search_with(adapters, BASE, ldap3::Scope::Subtree, filter, vec!["cn"]).await.unwrap();
     let mut count = 0;
@@ -112,9 +119,19 @@ async fn binds_are_judged_as_active_directory_judges_them() {
     assert_eq!(refused.rc, 8);
     assert!(refused.text.starts_with("00002028: LdapErr: DSID-0C090259"), "{}", refused.text);
 
-    for url in [controller.ldaps_url(), controller.gcs_url(), format!("starttls+{}", controller.ldap_url()), format!("starttls+{}", controller.gc_url())] {
+    for url in [
+        controller.ldaps_url(),
+        controller.gcs_url(),
+        format!("starttls+{}", controller.ldap_url()),
+        format!("starttls+{}", controller.gc_url()),
+    ] {
         let mut ldap = fixture.connect(&url).await.unwrap();
-        for identity in [READER, "corp\\READER", "reader@corp.contoso.com", "CN=reader,CN=Users,DC=corp,DC=contoso,DC=com"] {
+        for identity in [
+            READER,
+            "corp\\READER",
+            "reader@corp.contoso.com",
+            "CN=reader,CN=Users,DC=corp,DC=contoso,DC=com",
+        ] {
             ldap.simple_bind(identity, PASSWORD).await.unwrap().success().unwrap();
         }
     }
@@ -126,11 +143,23 @@ async fn refusals_carry_their_reason_and_wrong_passwords_are_counted_until_the_a
     let fixture = start(vec![]);
     let controller = &fixture.controller;
     let mut ldap = fixture.connect(&controller.ldaps_url()).await.unwrap();
-    for refusal in [Refusal::Disabled, Refusal::PasswordExpired, Refusal::AccountExpired, Refusal::MustChangePassword, Refusal::LockedOut] {
+    for refusal in [
+        Refusal::Disabled,
+        Refusal::PasswordExpired,
+        Refusal::AccountExpired,
+        Refusal::MustChangePassword,
+        Refusal::LockedOut,
+    ] {
         assert!(controller.refuse(READER, Some(refusal)));
         let result = ldap.simple_bind(READER, PASSWORD).await.unwrap();
         assert_eq!(result.rc, 49);
-        assert_eq!(result.text, format!("80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data {}, v4563", refusal.data()));
+        assert_eq!(
+            result.text,
+            format!(
+                "80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data {}, v4563",
+                refusal.data()
+            )
+        );
     }
     controller.refuse(READER, None);
     assert_eq!(controller.wrong_passwords(READER), 0);
@@ -194,10 +223,21 @@ async fn only_the_root_dse_is_told_to_strangers() {
 async fn filters_find_what_they_say() {
     let mut hostile = account("we(ird)*\\", AccountClass::User, &[]);
     hostile.attributes.insert("description".to_owned(), Values(vec!["a,b".to_owned()]));
-    let disabled = AccountSpec { attributes: [("userAccountControl".to_owned(), Values(vec!["514".to_owned()]))].into(), ..AccountSpec::user("gone") };
-    let fixture = start(vec![sql_account(), account("SQL01", AccountClass::Computer, &["HOST/sql01"]), account("gmsa_sql", AccountClass::Gmsa, &[]), hostile, disabled]);
+    let disabled = AccountSpec {
+        attributes: [("userAccountControl".to_owned(), Values(vec!["514".to_owned()]))].into(),
+        ..AccountSpec::user("gone")
+    };
+    let fixture = start(vec![
+        sql_account(),
+        account("SQL01", AccountClass::Computer, &["HOST/sql01"]),
+        account("gmsa_sql", AccountClass::Gmsa, &[]),
+        hostile,
+        disabled,
+    ]);
     let mut ldap = fixture.bound(&fixture.controller.ldaps_url()).await;
-    let sid = fixture.controller.change(|directory| directory.account("svc_sql").unwrap().values("objectSid")[0].clone());
+    let sid = fixture
+        .controller
+        .change(|directory| directory.account("svc_sql").unwrap().values("objectSid")[0].clone());
     let sid_filter = sid.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
     let sid_text = DomainSid::of("corp.contoso.com").text(1103);
     for (filter, expected) in [
@@ -205,13 +245,19 @@ async fn filters_find_what_they_say() {
         ("(servicePrincipalName=MSSQLSvc/sql01*)", vec!["svc_sql"]),
         ("(servicePrincipalName=*:1433)", vec!["svc_sql"]),
         ("(|(servicePrincipalName=MSSQLSvc/nobody)(servicePrincipalName=HOST/SQL01))", vec!["SQL01$"]),
-        ("(&(objectClass=computer)(!(sAMAccountName=DC1$))(!(objectClass=msDS-GroupManagedServiceAccount)))", vec!["SQL01$"]),
+        (
+            "(&(objectClass=computer)(!(sAMAccountName=DC1$))(!(objectClass=msDS-GroupManagedServiceAccount)))",
+            vec!["SQL01$"],
+        ),
         ("(objectClass=msDS-GroupManagedServiceAccount)", vec!["gmsa_sql$"]),
         ("(&(objectCategory=user)(userAccountControl:1.2.840.113556.1.4.803:=2))", vec!["krbtgt", "gone"]),
         ("(sAMAccountName=we\\28ird\\29\\2a\\5c)", vec!["we(ird)*\\"]),
         (&format!("(objectSid={sid_filter})"), vec!["svc_sql"]),
         (&format!("(objectSid={sid_text})"), vec!["svc_sql"]),
-        ("(&(userAccountControl>=66048)(userAccountControl<=66048)(servicePrincipalName=*))", vec!["svc_sql"]),
+        (
+            "(&(userAccountControl>=66048)(userAccountControl<=66048)(servicePrincipalName=*))",
+            vec!["svc_sql"],
+        ),
         ("(msDS-User-Account-Control-Computed=0)", vec![]),
         ("(!(msDS-User-Account-Control-Computed=0))", vec![]),
     ] {
@@ -229,7 +275,8 @@ async fn attributes_are_selected_and_computed() {
     let dn = "CN=svc_sql,CN=Users,DC=corp,DC=contoso,DC=com";
     let base = ldap3::Scope::Base;
     assert!(find(&mut ldap, dn, base, "(cn=*)", &["1.1"]).await[0].attrs.is_empty());
-    let all = find(&mut ldap, dn, base, "(cn=*)", &["*", "MSDS-USER-Account-Control-Computed"]).await.remove(0);
+    let all =
+        find(&mut ldap, dn, base, "(cn=*)", &["*", "MSDS-USER-Account-Control-Computed"]).await.remove(0);
     assert_eq!(all.attrs["objectClass"], ["top", "person", "organizationalPerson", "user"]);
     assert_eq!(all.attrs["userAccountControl"], ["66048"]);
     assert_eq!(all.attrs["accountExpires"], ["9223372036854775807"]);
@@ -239,7 +286,10 @@ async fn attributes_are_selected_and_computed() {
     let in_base = find(&mut ldap, dn, base, "(cn=*)", &asked).await.remove(0).attrs;
     assert_eq!(in_base.len(), 2);
     assert_eq!(in_base["servicePrincipalName"].len(), 2);
-    let below = find(&mut ldap, BASE, ldap3::Scope::Subtree, "(sAMAccountName=svc_sql)", &asked).await.remove(0).attrs;
+    let below = find(&mut ldap, BASE, ldap3::Scope::Subtree, "(sAMAccountName=svc_sql)", &asked)
+        .await
+        .remove(0)
+        .attrs;
     assert_eq!(below.keys().collect::<Vec<_>>(), ["servicePrincipalName"]);
     ldap.with_search_options(SearchOptions::new().typesonly(true));
     let types = find(&mut ldap, dn, base, "(cn=*)", &["cn"]).await.remove(0);
@@ -256,20 +306,47 @@ async fn attributes_are_selected_and_computed() {
 async fn bases_are_found_missed_or_referred() {
     let fixture = start(vec![sql_account()]);
     let mut ldap = fixture.bound(&fixture.controller.ldaps_url()).await;
-    let everything = ldap.search(BASE, ldap3::Scope::Subtree, "(cn=svc_sql)", vec!["cn"]).await.unwrap().success().unwrap();
-    assert_eq!(everything.0.iter().filter(|entry| entry.is_ref()).count(), 3, "continuation references");
-    let missing = ldap.search(&format!("CN=x,CN=Users,{BASE}"), ldap3::Scope::Base, "(cn=*)", vec!["cn"]).await.unwrap().1;
+    let everything = ldap
+        .search(BASE, ldap3::Scope::Subtree, "(cn=svc_sql)", vec!["cn"])
+        .await
+        .unwrap()
+        .success()
+        .unwrap();
+    assert_eq!(
+        (everything.0.len(), everything.1.refs.len()),
+        (1, 3),
+        "an entry and the continuation references"
+    );
+    let missing = ldap
+        .search(&format!("CN=x,CN=Users,{BASE}"), ldap3::Scope::Base, "(cn=*)", vec!["cn"])
+        .await
+        .unwrap()
+        .1;
     assert_eq!((missing.rc, missing.matched), (32, format!("CN=Users,{BASE}")));
-    for (base, referred) in [("DC=eu,DC=contoso,DC=com", "ldap://eu.contoso.com/DC=eu,DC=contoso,DC=com"), ("DC=partner,DC=example", "ldap://partner.example/DC=partner,DC=example")] {
+    for (base, referred) in [
+        ("DC=eu,DC=contoso,DC=com", "ldap://eu.contoso.com/DC=eu,DC=contoso,DC=com"),
+        ("DC=partner,DC=example", "ldap://partner.example/DC=partner,DC=example"),
+    ] {
         let result = ldap.search(base, ldap3::Scope::Subtree, "(cn=*)", vec!["cn"]).await.unwrap().1;
         assert_eq!((result.rc, result.refs), (10, vec![referred.to_owned()]), "{base}");
     }
     let sid = DomainSid::of("corp.contoso.com").text(1103);
-    let by_sid = find(&mut ldap, &format!("<SID={sid}>"), ldap3::Scope::Base, "(objectClass=*)", &["cn"]).await;
+    let by_sid =
+        find(&mut ldap, &format!("<SID={sid}>"), ldap3::Scope::Base, "(objectClass=*)", &["cn"]).await;
     assert_eq!(by_sid[0].attrs["cn"], ["svc_sql"]);
     let partitions = format!("CN=Partitions,CN=Configuration,{BASE}");
-    let references = find(&mut ldap, &partitions, ldap3::Scope::OneLevel, "(&(objectClass=crossRef)(systemFlags:1.2.840.113556.1.4.803:=2))", &["nETBIOSName", "dnsRoot", "nCName"]).await;
-    let found: Vec<_> = references.iter().map(|entry| (entry.attrs["nETBIOSName"][0].as_str(), entry.attrs["dnsRoot"][0].as_str())).collect();
+    let references = find(
+        &mut ldap,
+        &partitions,
+        ldap3::Scope::OneLevel,
+        "(&(objectClass=crossRef)(systemFlags:1.2.840.113556.1.4.803:=2))",
+        &["nETBIOSName", "dnsRoot", "nCName"],
+    )
+    .await;
+    let found: Vec<_> = references
+        .iter()
+        .map(|entry| (entry.attrs["nETBIOSName"][0].as_str(), entry.attrs["dnsRoot"][0].as_str()))
+        .collect();
     assert_eq!(found, [("CORP", "corp.contoso.com"), ("EU", "eu.contoso.com")]);
 }
 
@@ -286,7 +363,8 @@ async fn an_unpaged_search_ends_at_a_thousand_and_a_paged_one_finds_all() {
     assert_eq!(paged(&mut ldap, "(cn=bulk*)", 1000).await, 2500);
     assert_eq!(paged(&mut ldap, "(cn=bulk*)", 400).await, 2500);
     assert_eq!(paged(&mut ldap, "(cn=bulk*)", 100_000).await, 2500);
-    let pages = fixture.controller.searches().iter().filter(|search| search.page_size == Some(100_000)).count();
+    let pages =
+        fixture.controller.searches().iter().filter(|search| search.page_size == Some(100_000)).count();
     assert_eq!(pages, 3, "a page holds a thousand entries, whatever the client would like");
     ldap.with_search_options(SearchOptions::new().sizelimit(10));
     let limited = ldap.search(BASE, ldap3::Scope::Subtree, "(cn=bulk*)", vec!["cn"]).await.unwrap();
@@ -318,17 +396,29 @@ async fn the_global_catalogue_spans_the_forest_and_holds_only_its_attributes() {
     let fixture = start(vec![sql_account()]);
     let mut catalogue = fixture.bound(&fixture.controller.gcs_url()).await;
     let filter = "(servicePrincipalName=MSSQLSvc/sql01.corp.contoso.com:1433)";
-    let holders = find(&mut catalogue, "", ldap3::Scope::Subtree, filter, &["sAMAccountName", "objectSid"]).await;
+    let holders =
+        find(&mut catalogue, "", ldap3::Scope::Subtree, filter, &["sAMAccountName", "objectSid"]).await;
     let found: Vec<_> = holders.iter().map(|entry| entry.attrs["sAMAccountName"][0].as_str()).collect();
     assert_eq!(found, ["svc_sql", "svc_eu"]);
     assert!(fixture.controller.violations().is_empty());
     let asked = ["pwdLastSet", "msDS-User-Account-Control-Computed", "whenChanged"];
-    let entry = find(&mut catalogue, "", ldap3::Scope::Subtree, "(&(cn=svc_sql)(!(lockoutTime=5)))", &asked).await;
+    let entry =
+        find(&mut catalogue, "", ldap3::Scope::Subtree, "(&(cn=svc_sql)(!(lockoutTime=5)))", &asked).await;
     assert!(entry.is_empty(), "a filter on what the catalogue lacks finds nothing");
     let entry = find(&mut catalogue, "", ldap3::Scope::Subtree, "(cn=svc_sql)", &asked).await.remove(0);
     assert_eq!(entry.attrs.keys().collect::<Vec<_>>(), ["whenChanged"]);
-    let violations: Vec<_> = fixture.controller.violations().into_iter().map(|violation| violation.attribute).collect();
-    assert_eq!(violations, ["pwdLastSet", "msDS-User-Account-Control-Computed", "lockoutTime", "pwdLastSet", "msDS-User-Account-Control-Computed"]);
+    let violations: Vec<_> =
+        fixture.controller.violations().into_iter().map(|violation| violation.attribute).collect();
+    assert_eq!(
+        violations,
+        [
+            "pwdLastSet",
+            "msDS-User-Account-Control-Computed",
+            "lockoutTime",
+            "pwdLastSet",
+            "msDS-User-Account-Control-Computed"
+        ]
+    );
     let root = find(&mut catalogue, "", ldap3::Scope::Base, "(objectClass=*)", &["currentTime"]).await;
     assert_eq!(root.len(), 1);
     assert_eq!(fixture.controller.violations().len(), 5);
@@ -340,7 +430,9 @@ async fn a_frozen_catalogue_lags_behind() {
     let mut ldap = fixture.bound(&fixture.controller.ldaps_url()).await;
     let mut catalogue = fixture.bound(&fixture.controller.gcs_url()).await;
     fixture.controller.freeze_global_catalog();
-    fixture.controller.change(|directory| directory.account("svc_sql").unwrap().add("servicePrincipalName", "MSSQLSvc/new:1"));
+    fixture.controller.change(|directory| {
+        directory.account("svc_sql").unwrap().add("servicePrincipalName", "MSSQLSvc/new:1")
+    });
     let filter = "(servicePrincipalName=MSSQLSvc/new:1)";
     assert_eq!(names(&mut ldap, filter).await.len(), 1);
     assert_eq!(names(&mut catalogue, filter).await.len(), 0);
@@ -353,7 +445,12 @@ async fn unknown_critical_controls_are_refused() {
     let fixture = start(vec![]);
     let mut ldap = fixture.bound(&fixture.controller.ldaps_url()).await;
     let control = RawControl { ctype: "1.2.3.4".to_owned(), crit: true, val: None };
-    let refused = ldap.with_controls(vec![control]).search("", ldap3::Scope::Base, "(objectClass=*)", vec!["*"]).await.unwrap().1;
+    let refused = ldap
+        .with_controls(vec![control])
+        .search("", ldap3::Scope::Base, "(objectClass=*)", vec!["*"])
+        .await
+        .unwrap()
+        .1;
     assert_eq!(refused.rc, 12);
 }
 
@@ -364,7 +461,13 @@ async fn a_controller_can_misbehave_in_every_way() {
     let url = controller.ldaps_url();
     let patience = Duration::from_millis(300);
     let search = |mut ldap: Ldap| async move {
-        ldap.search(BASE, ldap3::Scope::Subtree, "(cn=svc_sql)", vec!["objectSid", "pwdLastSet", "description"]).await
+        ldap.search(
+            BASE,
+            ldap3::Scope::Subtree,
+            "(cn=svc_sql)",
+            vec!["objectSid", "pwdLastSet", "description"],
+        )
+        .await
     };
 
     controller.behave(Behaviour::Refuse);
@@ -393,7 +496,7 @@ async fn a_controller_can_misbehave_in_every_way() {
     assert_eq!(found.attrs["objectSid"], ["\u{1}\u{5}\u{0}"]);
     controller.behave(Behaviour::HideDn(vec![format!("CN=Users,{BASE}")]));
     let found = search(fixture.bound(&url).await).await.unwrap().0;
-    assert!(found.iter().all(ldap3::ResultEntry::is_ref));
+    assert!(found.is_empty());
     controller.behave_at(Port::Ldap, Behaviour::Normal);
     assert!(!search(fixture.bound(&url).await).await.unwrap().0.is_empty());
 }
