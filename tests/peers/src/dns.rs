@@ -188,4 +188,4 @@ pub fn domain_controller_records(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,3 +10,5 @@ pub mod certificates;
 pub mod dns;
 
 pub mod ldap;
+
+pub mod scenario;

@@ -29,7 +29,8 @@ fn server() -> DnsServer {
     .unwrap()
 }
 
-fn resolver(server: &DnsServer) -> TokioResolver {
+/// A resolver that asks this server and nobody else.
+pub(crate) fn resolver(server: &DnsServer) -> TokioResolver {
     let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
     (udp.port, tcp.port) = (server.address().port(), server.address().port());
     let list = vec![NameServerConfig::new(server.address().ip(), true, vec![udp, tcp])];
@@ -41,7 +42,8 @@ fn resolver(server: &DnsServer) -> TokioResolver {
     builder.build().unwrap()
 }
 
-async fn look_up(resolver: &TokioResolver, name: &str, kind: RecordType) -> Vec<String> {
+/// The answers to one question as text: owner and data.
+pub(crate) async fn look_up(resolver: &TokioResolver, name: &str, kind: RecordType) -> Vec<String> {
     let found = resolver.lookup(format!("{name}."), kind).await.unwrap();
     found.answers().iter().map(|record| format!("{} {}", record.name, record.data)).collect()
 }

@@ -59,6 +59,11 @@ impl Domain {
         DomainSid::of(&self.dns)
     }
 
+    /// Everything in the domain's partition, its root first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
     /// Host name of the domain controller.
     pub fn controller(&self) -> String {
         format!("dc1.{}", self.dns)
