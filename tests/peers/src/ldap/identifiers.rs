@@ -63,6 +63,27 @@ pub(super) fn guid(dn: &str) -> [u8; 16] {
     bytes
 }
 
+/// The base `<GUID=…>` names an entry by its objectGUID (MS-ADTS 3.1.1.3.1.2.4): hexadecimal bytes, or the dashed form.
+pub(super) fn guid_from_text(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|&character| character != '-')
+        .map(|character| character.to_digit(16).map(|digit| digit as u8))
+        .collect::<Option<_>>()?;
+    let mut bytes: Vec<u8> =
+        digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect();
+    if bytes.len() != 16 {
+        return None;
+    }
+    if text.contains('-') {
+        // The first three groups of the dashed form are little-endian in the bytes (MS-DTYP 2.3.4).
+        bytes[..4].reverse();
+        bytes[4..6].reverse();
+        bytes[6..8].reverse();
+    }
+    Some(bytes)
+}
+
 /// FNV-1a, 64 bit, with a final mix: short names that differ in one letter differ in the upper half as well.
 fn hash(text: &str) -> u64 {
     let sum = text

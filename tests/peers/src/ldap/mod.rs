@@ -7,6 +7,8 @@ mod specification;
 
 mod directory;
 
+mod configuration;
+
 mod accounts;
 
 mod entry;
@@ -18,6 +20,8 @@ mod identifiers;
 mod controller;
 
 mod connection;
+
+mod paging;
 
 mod credentials;
 

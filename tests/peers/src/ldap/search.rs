@@ -4,9 +4,10 @@
 
 use super::accounts;
 use super::attributes::{in_partial_attribute_set, is_constructed};
-use super::directory::{Directory, Domain, guid_from_text, root_dse};
+use super::configuration::root_dse;
+use super::directory::{Directory, Domain};
 use super::entry::{Entry, components, domain_dn, is_within};
-use super::identifiers::sid_from_text;
+use super::identifiers::{guid_from_text, sid_from_text};
 use super::message::{Outcome, Scope, Search, code};
 use super::records::Port;
 

@@ -173,7 +173,7 @@ async fn controllers_are_found_through_dns_with_their_real_ports() {
     ] {
         assert_eq!(
             look_up(&resolver, name, RecordType::SRV).await,
-            [format!("{}. 0 100 {port} {host}.", name)],
+            [format!("{}. 0 100 {port} {host}.", name.to_lowercase())],
             "{name}"
         );
         assert_eq!(look_up(&resolver, host, RecordType::A).await, [format!("{host}. 127.0.0.1")]);
