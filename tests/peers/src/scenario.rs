@@ -1,0 +1,70 @@
+//! Scenario files: what a small world of SQL Servers, directories and DNS looks like, read from YAML and started.
+//!
+//! The same files drive the loopback tests, the demo and the lab; nothing here knows what the exporter should find.
+
+mod configuration;
+
+mod running;
+
+use std::io;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::dns::DnsRecordSpec;
+use crate::ldap::DomainSpec;
+
+pub use running::{Encryption, READER, READER_PASSWORD, Running, SqlServerAddress};
+
+/// One scenario.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// One line: what is wrong or right here.
+    pub about: String,
+    /// The domain of the SQL Servers, the root of its forest; without one there is no directory at all.
+    #[serde(default)]
+    pub domain: Option<DomainSpec>,
+    /// Root domains of other forests, with a trust in both directions.
+    #[serde(default)]
+    pub trusting: Vec<DomainSpec>,
+    /// DNS records, besides those of the domain controllers.
+    #[serde(default)]
+    pub dns: Vec<DnsRecordSpec>,
+    /// The SQL Servers.
+    #[serde(default)]
+    pub sqlservers: Vec<yaml_serde::Value>,
+}
+
+impl Scenario {
+    /// Reads a scenario from a file.
+    pub fn load(path: &Path) -> io::Result<Self> {
+        let text = std::fs::read_to_string(path)?;
+        Self::parse(&text)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    }
+
+    /// Reads a scenario from YAML text.
+    pub fn parse(text: &str) -> io::Result<Self> {
+        let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
+        let scenario: Self = yaml_serde::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let roots = scenario.domain.iter().chain(&scenario.trusting);
+        if roots.flat_map(|root| &root.other_domains).any(|domain| !domain.other_domains.is_empty()) {
+            return Err(invalid(
+                "other_domains: a domain in this list has no other_domains itself".to_owned(),
+            ));
+        }
+        if scenario.domain.is_none() && !scenario.trusting.is_empty() {
+            return Err(invalid("trusting: without a domain there is nothing to trust".to_owned()));
+        }
+        Ok(scenario)
+    }
+
+    /// Starts every peer of the scenario.
+    pub fn start(&self) -> io::Result<Running> {
+        Running::of(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! The exporter's configuration for a running scenario.
+//!
+//! It says only what the scenario's loopback addresses make necessary; everything else stays at the exporter's defaults.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::running::{Encryption, READER, READER_PASSWORD, Running};
+
+impl Running {
+    /// The configuration as YAML. The secrets and the authority's certificate are written as files into `dir`.
+    ///
+    /// # Panics
+    /// If a file cannot be written.
+    pub fn config_yaml(&self, dir: &Path) -> String {
+        let mut yaml = "web: { listen_addresses: [\"127.0.0.1:0\"] }\n".to_owned();
+        yaml.push_str(if self.sqlservers.is_empty() { "instances: []\n" } else { "instances:\n" });
+        for (place, server) in self.sqlservers.iter().enumerate() {
+            let password = write(dir, &format!("sql_password_{place}"), &server.password);
+            let encryption = match server.encryption {
+                Encryption::Off => "encryption: \"off\"",
+                Encryption::Trusted => "encryption: mandatory\n    trust_server_certificate: true",
+            };
+            let _ = write!(
+                yaml,
+                "  - address: {}\n    name: {}\n    login: {{ method: sql, user: {}, password_file: {password} }}\n    {encryption}\n",
+                quoted(&server.address.to_string()),
+                quoted(&server.name),
+                quoted(&server.user),
+            );
+        }
+        match self.domains.split_first() {
+            Some((domain, others)) => {
+                let (ca, password) =
+                    (write(dir, "ca.pem", self.ca_pem()), write(dir, "directory_password", READER_PASSWORD));
+                let also: Vec<String> = others.iter().map(|name| quoted(name)).collect();
+                let _ = write!(
+                    yaml,
+                    "directory:\n  domain: {}\n  servers: [{}]\n  global_catalogs: [{}]\n  also: [{}]\n  bind: {{ method: simple, user: {}, password_file: {password} }}\n  ca_file: {ca}\n",
+                    quoted(domain),
+                    quoted(&self.ldaps_url()),
+                    quoted(&self.gcs_url()),
+                    also.join(", "),
+                    quoted(&format!("{READER}@{domain}")),
+                );
+            }
+            None => yaml.push_str("directory: { enabled: false }\n"),
+        }
+        let _ = writeln!(yaml, "dns: {{ servers: [{}] }}", quoted(&self.dns_addr().to_string()));
+        yaml
+    }
+}
+
+/// Writes a file that only its owner may read and returns its quoted path.
+fn write(dir: &Path, name: &str, content: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let owner_only = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, owner_only)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+    quoted(&path.to_string_lossy())
+}
+
+/// A YAML scalar in double quotes: JSON's form is one.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

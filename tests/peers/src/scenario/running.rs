@@ -1,0 +1,149 @@
+//! The peers of a scenario while they run, and where they can be reached.
+//!
+//! Everything stops when the value is dropped.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, RwLock};
+
+use super::Scenario;
+use crate::certificates::Authority;
+use crate::dns::{DnsServer, domain_controller_records};
+use crate::ldap::{AccountSpec, Directory, DomainController, DomainSpec, SITE};
+
+/// sAMAccountName of the account that the exporter binds with; it is added to the scenario's domain.
+pub const READER: &str = "svc_krbexporter";
+
+/// Its password, and that of the SQL login.
+pub const READER_PASSWORD: &str = "Loopback-0nly!";
+
+/// What the exporter's configuration says about the encryption of a SQL Server's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// `encryption: off`, for a peer without TLS.
+    Off,
+    /// `encryption: mandatory`, with the certificate taken unseen.
+    Trusted,
+}
+
+/// Where a SQL Server peer listens and how to sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlServerAddress {
+    /// What the exporter is to call the instance: `SQL01` or `SQL01\PROD`.
+    pub name: String,
+    /// Loopback address.
+    pub address: SocketAddr,
+    /// SQL login.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// Encryption.
+    pub encryption: Encryption,
+}
+
+/// A started scenario.
+pub struct Running {
+    /// Signs the certificates of all peers.
+    pub authority: Authority,
+    /// The controllers of the scenario's forest: that of the root domain, then those of the other domains.
+    pub controllers: Vec<DomainController>,
+    /// The controllers of the trusted forests, each forest's root domain first.
+    pub trusting: Vec<DomainController>,
+    /// DNS.
+    pub dns: DnsServer,
+    /// The SQL Servers, in the scenario's order.
+    pub sqlservers: Vec<SqlServerAddress>,
+    pub(super) domains: Vec<String>,
+}
+
+impl Running {
+    pub(super) fn of(scenario: &Scenario) -> io::Result<Self> {
+        let authority = Authority::create()?;
+        let mut records = scenario.dns.clone();
+        let (mut controllers, mut trusting, mut domains) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some(root) = &scenario.domain {
+            let mut root = root.clone();
+            // Last, so that the scenario's own accounts keep their identifiers.
+            root.accounts.push(AccountSpec::user(READER));
+            let names = [format!("{}\\{READER}", root.netbios), format!("{READER}@{}", root.dns)];
+            controllers = forest(&root, &scenario.trusting, &authority)?;
+            for controller in &controllers {
+                controller.set_password(READER, READER_PASSWORD);
+            }
+            for partner in &scenario.trusting {
+                let started = forest(partner, std::slice::from_ref(&root), &authority)?;
+                started.iter().for_each(|controller| controller.trust_identity(&names, READER_PASSWORD));
+                records.extend(controller_records(partner, &started));
+                domains.extend(forest_names(partner));
+                trusting.extend(started);
+            }
+            records.extend(controller_records(&root, &controllers));
+            domains.splice(0..0, forest_names(&root));
+        }
+        let dns = DnsServer::start(&records)?;
+        Ok(Self { authority, controllers, trusting, dns, sqlservers: Vec::new(), domains })
+    }
+
+    /// The controller of the scenario's domain.
+    ///
+    /// # Panics
+    /// If the scenario has no domain.
+    pub fn controller(&self) -> &DomainController {
+        self.controllers.first().expect("the scenario has a domain")
+    }
+
+    /// LDAP of the scenario's domain, plain and StartTLS.
+    pub fn ldap_url(&self) -> String {
+        self.controller().ldap_url()
+    }
+
+    /// LDAP of the scenario's domain inside TLS.
+    pub fn ldaps_url(&self) -> String {
+        self.controller().ldaps_url()
+    }
+
+    /// Global catalogue of the scenario's forest, plain and StartTLS.
+    pub fn gc_url(&self) -> String {
+        self.controller().gc_url()
+    }
+
+    /// Global catalogue of the scenario's forest inside TLS.
+    pub fn gcs_url(&self) -> String {
+        self.controller().gcs_url()
+    }
+
+    /// Where DNS listens, UDP and TCP.
+    pub fn dns_addr(&self) -> SocketAddr {
+        self.dns.address()
+    }
+
+    /// The certificate authority of all peers, as PEM text.
+    pub fn ca_pem(&self) -> &str {
+        self.authority.pem()
+    }
+}
+
+/// The names of a forest's domains, the root first.
+fn forest_names(root: &DomainSpec) -> Vec<String> {
+    std::iter::once(root).chain(&root.other_domains).map(|domain| domain.dns.clone()).collect()
+}
+
+/// Starts the controllers of one forest.
+fn forest(
+    root: &DomainSpec,
+    trusting: &[DomainSpec],
+    authority: &Authority,
+) -> io::Result<Vec<DomainController>> {
+    let directory = Arc::new(RwLock::new(Directory::of(root, trusting)));
+    (0..=root.other_domains.len())
+        .map(|domain| DomainController::start(Arc::clone(&directory), domain, authority))
+        .collect()
+}
+
+fn controller_records(root: &DomainSpec, controllers: &[DomainController]) -> Vec<crate::dns::DnsRecordSpec> {
+    forest_names(root)
+        .iter()
+        .zip(controllers)
+        .flat_map(|(domain, controller)| domain_controller_records(domain, &root.dns, SITE, controller))
+        .collect()
+}
