@@ -3,9 +3,11 @@
 It does not speak DNS itself; what the DC answers is for dig to say.
 """
 import ipaddress
+import subprocess
+import sys
 
 import ldb
-from samba.dcerpc import dnsp, irpc, security
+from samba.dcerpc import dnsp, security
 from samba.ndr import ndr_pack
 from samba.provision import sambadns
 
@@ -99,6 +101,21 @@ class Zones:
         return True
 
 
-def reload_zones(lp):
-    """Tells the running DNS server to read its list of zones again; records it reads at each question anyway."""
-    irpc.irpc("irpc:dnssrv", lp).dnssrv_reload_dns_zones()
+RELOAD = """
+import sys
+import samba.param
+from samba.dcerpc import irpc
+from samba.messaging import Messaging
+lp = samba.param.LoadParm()
+lp.load(sys.argv[1])
+messaging = Messaging(lp_ctx=lp)
+irpc.irpc("irpc:dnssrv", lp).dnssrv_reload_dns_zones()
+"""
+
+
+def reload_zones(conf):
+    """Tells the running DNS server to read its list of zones again; records it reads at each question anyway.
+
+    In a process of its own, because a process can send to one server only, and Samba 4.17 crashes at the second message.
+    """
+    subprocess.run([sys.executable, "-c", RELOAD, conf], check=True)
