@@ -137,8 +137,9 @@ class Directory:
         if kind not in CLASSES:
             raise Unsupported(f"{name}: class {kind} is not in the schema of Samba 4.17")
         classes, control = CLASSES[kind]
-        dn = f"CN={ldb.binary_encode(name)},OU=Scenario,{self.base}"
-        entry = {"dn": ldb.Dn(self.db, dn), "objectClass": classes, "userAccountControl": str(control),
+        dn = ldb.Dn(self.db, f"CN=x,OU=Scenario,{self.base}")
+        dn.set_component(0, "CN", name)  # escapes what a DN must not hold plainly
+        entry = {"dn": dn, "objectClass": classes, "userAccountControl": str(control),
                  "sAMAccountName": name + ("" if kind == "user" else "$"),
                  "unicodePwd": f'"{ACCOUNT_PASSWORD}"'.encode("utf-16-le")}
         if kind == "user":
@@ -147,7 +148,7 @@ class Directory:
             entry["msDS-ManagedPasswordInterval"] = "30"
             entry["msDS-SupportedEncryptionTypes"] = "28"  # RC4, AES128, AES256: MS-KILE 2.2.7, as New-ADServiceAccount sets
         self.db.add(entry)
-        return dn
+        return str(dn)
 
     def finish_account(self, dn, account):
         values = dict(account["attributes"])
