@@ -34,7 +34,30 @@ pub mod metrics;
 
 pub mod report;
 
+pub mod refresh;
+
 pub mod web;
+
+pub mod telemetry;
+
+pub mod shutdown;
+
+pub mod commands;
+
+pub mod app;
 
 #[cfg(test)]
 mod samples;
+
+/// Makes aws-lc-rs the process's TLS provider: with more than one in the tree rustls cannot choose by itself. Calling it
+/// again changes nothing.
+///
+/// # Errors
+/// Another provider was installed before.
+pub fn install_crypto() -> Result<(), &'static str> {
+    static INSTALLED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    let installed = *INSTALLED.get_or_init(|| {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().is_ok()
+    });
+    if installed { Ok(()) } else { Err("another TLS provider is installed in this process") }
+}

@@ -1,1 +1,77 @@
-fn main() {}
+//! Arguments in, exit code out.
+
+use std::io;
+use std::process::ExitCode;
+
+use mssql_kerberos_exporter::cli::{Arguments, Command};
+use mssql_kerberos_exporter::commands::{check, exit, healthcheck, queries};
+use mssql_kerberos_exporter::config::{self, Config, Sources};
+use mssql_kerberos_exporter::findings::rules;
+use mssql_kerberos_exporter::{app, shutdown, telemetry, web};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::read(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    let findings: Vec<&str> = rules::all().map(|rule| rule.name).collect();
+    let config = match config::load(&Sources::of_process(&arguments.flags, &findings)) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    if arguments.flags.config_check {
+        println!("the configuration is good");
+        return ExitCode::SUCCESS;
+    }
+    telemetry::start(config.log.level, config.log.format);
+    if let Err(error) = mssql_kerberos_exporter::install_crypto() {
+        eprintln!("{error}");
+        return ExitCode::from(exit::CANNOT_LISTEN);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("the runtime does not start: {error}");
+            return ExitCode::from(exit::CANNOT_LISTEN);
+        }
+    };
+    let code = runtime.block_on(run(&config, arguments.command_or_serve()));
+    // A look-up or a C library that hangs does not hold the process up.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn run(config: &Config, command: Command) -> u8 {
+    let printed = |result: io::Result<u8>| match result {
+        Ok(code) => code,
+        // The reader has gone, as `| head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
+        Err(error) => {
+            eprintln!("the report could not be written: {error}");
+            exit::CANNOT_LISTEN
+        }
+    };
+    match command {
+        Command::Serve => serve(config).await,
+        Command::Check { format, fail_on } => {
+            printed(check::run(config, format, fail_on, &mut io::stdout()).await)
+        }
+        Command::Queries { format } => printed(queries::run(format, &mut io::stdout()).map(|()| exit::OK)),
+        Command::Healthcheck => healthcheck::run(config).await,
+    }
+}
+
+async fn serve(config: &Config) -> u8 {
+    let listeners = match web::bind(&config.web.listen_addresses).await {
+        Ok(listeners) => listeners,
+        Err((address, error)) => {
+            eprintln!("cannot listen on {address}: {error}");
+            return exit::CANNOT_LISTEN;
+        }
+    };
+    app::run(config, listeners, shutdown::requested()).await;
+    exit::OK
+}

@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::errors::{nearest, unexpected};
 use super::layers::{Layers, Problem};
 use super::locate::KeyPath;
-use super::parts::{dns, host};
 use super::period::Period;
 use super::raw;
-use super::{Config, Intervals, Log, instances, network};
+use super::{Config, Log, instances, network};
 use crate::model::host::HostName;
 use crate::model::secret::SecretSource;
 use crate::model::settings::{Accepted, Ignored, Settings, Thresholds};
+use crate::refresh::Intervals;
+use crate::{dns, host};
 
 /// Longest duration taken: adding it to any clock is safe, and nobody means more.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
@@ -183,7 +184,7 @@ pub(super) fn check(
         instances: reached,
         directory,
         dns,
-        host: raw.host.enabled.then_some(host::Settings {}),
+        host: raw.host.enabled.then_some(host::Settings::default()),
         intervals,
         judge: Settings {
             instances: declared,

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 
 use super::checked::Check;
 use super::locate::KeyPath;
-use super::parts::sqlserver::{Address, Login, Settings};
+
 use super::raw::{self, LoginMethod};
 use crate::model::account::ServiceIdentity;
 use crate::model::host::{HostName, canonical_address};
 use crate::model::settings::{Alias, InstanceSettings};
+use crate::sqlserver::{Address, Login, Settings};
 
 /// The name of the default instance, as it is installed.
 const DEFAULT_NAME: &str = "MSSQLSERVER";
@@ -82,6 +83,8 @@ fn instance(
     let declared = InstanceSettings {
         name: name.or_else(|| address.instance.clone()).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         address: raw.address.trim().to_owned(),
+        address_host: HostName::parse(&address.host)
+            .filter(|host| !address.is_loopback() && host.as_str().parse::<IpAddr>().is_err()),
         fqdn,
         service_account,
         aliases,

@@ -3,14 +3,13 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 use crate::cli::{Flags, LogFormat, LogLevel};
 use crate::model::settings::{InstanceSettings, Settings};
-
-pub mod parts;
+use crate::refresh::{Intervals, Parts};
+use crate::{directory, dns, host, sqlserver, web};
 
 mod period;
 
@@ -38,17 +37,17 @@ pub struct Config {
     /// The file that was read; `None`: none was there.
     pub file: Option<PathBuf>,
     /// `web`.
-    pub web: Web,
+    pub web: web::Settings,
     /// `log`.
     pub log: Log,
     /// How each instance is reached, in the order of `judge.instances`; at least one.
-    pub instances: Vec<parts::sqlserver::Settings>,
+    pub instances: Vec<sqlserver::Settings>,
     /// `directory`: how it is reached. What to ask there, and whether at all, is in `judge.directory`.
-    pub directory: parts::directory::Settings,
+    pub directory: directory::Settings,
     /// `dns`. Whether it is asked at all is `judge.dns_enabled`.
-    pub dns: parts::dns::Settings,
+    pub dns: dns::Settings,
     /// `host`; `None`: switched off.
-    pub host: Option<parts::host::Settings>,
+    pub host: Option<host::Settings>,
     /// Each probe's `refresh`.
     pub intervals: Intervals,
     /// What judgement needs.
@@ -56,23 +55,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// What is to be asked, and by which connections.
+    pub fn parts(&self) -> Parts {
+        Parts {
+            settings: Arc::new(self.judge.clone()),
+            instances: self.instances.clone(),
+            directory: self.judge.directory.enabled.then(|| self.directory.clone()),
+            dns: self.judge.dns_enabled.then(|| self.dns.clone()),
+            host: self.host.clone(),
+            intervals: self.intervals,
+        }
+    }
+
     /// Each instance: what was declared of it, and how it is reached.
-    pub fn instances(&self) -> impl Iterator<Item = (&InstanceSettings, &parts::sqlserver::Settings)> {
+    pub fn instances(&self) -> impl Iterator<Item = (&InstanceSettings, &sqlserver::Settings)> {
         self.judge.instances.iter().zip(&self.instances)
     }
-}
-
-/// `web`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Web {
-    /// Where to listen; at least one.
-    pub listen_addresses: Vec<SocketAddr>,
-    /// Path of the metrics, below the prefix; begins with a slash.
-    pub telemetry_path: String,
-    /// Requests answered at the same time; at least 1.
-    pub max_requests: usize,
-    /// What stands before every path: empty, or with a slash in front and none behind.
-    pub route_prefix: String,
 }
 
 /// `log`.
@@ -82,21 +80,6 @@ pub struct Log {
     pub level: LogLevel,
     /// Format of the lines.
     pub format: LogFormat,
-}
-
-/// How often each probe asks; none is zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Intervals {
-    /// `sqlserver.refresh`.
-    pub sqlserver: Duration,
-    /// `connections.refresh`.
-    pub connections: Duration,
-    /// `directory.refresh`.
-    pub directory: Duration,
-    /// `dns.refresh`.
-    pub dns: Duration,
-    /// `host.refresh`.
-    pub host: Duration,
 }
 
 /// Where the configuration comes from.

@@ -1,12 +1,12 @@
 //! Where the exporter listens and whom it asks: addresses, paths and URLs, each read here and checked. Resolves nothing.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::Web;
 use super::checked::Check;
 use super::errors::unexpected;
 use super::locate::KeyPath;
-use super::parts::directory;
+use crate::{directory, web};
 use super::raw::{self, BindMethod};
 use crate::model::host::HostName;
 use crate::model::settings::DirectorySettings;
@@ -15,7 +15,7 @@ use crate::model::settings::DirectorySettings;
 const TAKEN: &[&str] = &["/", "/explain", "/-/healthy", "/-/ready", "/-/reload"];
 
 /// `web`.
-pub(super) fn web(check: &mut Check<'_>, raw: &raw::Web) -> Web {
+pub(super) fn web(check: &mut Check<'_>, raw: &raw::Web) -> web::Settings {
     let path = KeyPath::of("web.listen_addresses");
     let addresses = check.each(&path, &raw.listen_addresses, |check, path, value| {
         check.expect(
@@ -49,7 +49,7 @@ pub(super) fn web(check: &mut Check<'_>, raw: &raw::Web) -> Web {
     if raw.max_requests == 0 {
         check.wrong(&KeyPath::of("web.max_requests"), "must be at least 1");
     }
-    Web { listen_addresses: addresses, telemetry_path, max_requests: raw.max_requests, route_prefix }
+    web::Settings { listen_addresses: addresses, telemetry_path, max_requests: raw.max_requests, route_prefix }
 }
 
 /// Unreserved characters of RFC 3986 2.3, in segments.
@@ -130,8 +130,11 @@ pub(super) fn directory(
         timeout,
         max_servers: raw.max_servers,
         also: also.clone(),
+        domain_servers: BTreeMap::new(),
     });
-    (settings, DirectorySettings { enabled: raw.enabled, domain, site, servers, global_catalogs, also })
+    let ldaps = !raw.start_tls && matches!(settings.as_ref().map(|s| &s.bind), Some(directory::Bind::Simple { .. }));
+    let asked = DirectorySettings { enabled: raw.enabled, domain, site, servers, global_catalogs, ldaps, also };
+    (settings, asked)
 }
 
 /// `ldap://` or `ldaps://`, a host, perhaps a port; nothing else of RFC 4516 has a meaning here.

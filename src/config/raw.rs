@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::parts::sqlserver::Encryption;
+use crate::sqlserver::Encryption;
 use super::period::Period;
 use crate::cli::{LogFormat, LogLevel};
 use crate::model::settings::{AccountLabel, Thresholds as JudgeThresholds};

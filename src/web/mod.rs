@@ -31,8 +31,10 @@ use bodies::Bodies;
 use routes::Ends;
 
 /// How the pages are served.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// `web.listen_addresses`; at least one.
+    pub listen_addresses: Vec<SocketAddr>,
     /// `web.telemetry_path`, with its leading slash.
     pub telemetry_path: String,
     /// `web.route_prefix`: empty, or with a leading and without a trailing slash.

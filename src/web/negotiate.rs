@@ -5,7 +5,7 @@ use crate::metrics::render;
 
 /// What a scraper gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Format {
+pub(super) enum Format {
     /// Text format 0.0.4.
     Classic,
     /// OpenMetrics 1.0.
@@ -14,7 +14,7 @@ pub enum Format {
 
 /// A format with the content type that was agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Agreed {
+pub(super) struct Agreed {
     /// Which text.
     pub format: Format,
     /// The header's value.
@@ -23,7 +23,7 @@ pub struct Agreed {
 
 /// Chooses by the highest q; of two alike the first named. OpenMetrics versions 1.0.0 and 0.0.1 and text 0.0.4 and 1.0.0
 /// are the same bytes here, as every name of ours is valid in each escaping scheme.
-pub fn format(accept: Option<&str>) -> Agreed {
+pub(super) fn format(accept: Option<&str>) -> Agreed {
     let classic = Agreed { format: Format::Classic, content_type: render::CLASSIC.to_owned() };
     let mut best: Option<(f32, Agreed)> = None;
     for range in accept.unwrap_or_default().split(',') {
@@ -74,7 +74,7 @@ fn offer(range: &str) -> Option<(f32, Agreed)> {
 }
 
 /// Whether gzip is welcome: named, or covered by `*`, with a q above 0 (RFC 9110 12.5.3).
-pub fn takes_gzip(accept_encoding: Option<&str>) -> bool {
+pub(super) fn takes_gzip(accept_encoding: Option<&str>) -> bool {
     let mut by_star = false;
     for coding in accept_encoding.unwrap_or_default().split(',') {
         let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));

@@ -13,8 +13,20 @@ use serde::Deserialize;
 
 use crate::dns::DnsRecordSpec;
 use crate::ldap::DomainSpec;
+use crate::tds::SqlServerSpec;
 
-pub use running::{Encryption, READER, READER_PASSWORD, Running, SqlServerAddress};
+pub use running::{Encryption, LOGIN, READER, READER_PASSWORD, Running, SqlServerAddress};
+
+/// What the exporter is expected to find, for the tests that run every scenario.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// Verdict of each instance, in order.
+    pub verdicts: Vec<String>,
+    /// Findings of warning or worse of any instance, each once.
+    #[serde(default)]
+    pub findings: Vec<String>,
+}
 
 /// One scenario.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,9 +43,15 @@ pub struct Scenario {
     /// DNS records, besides those of the domain controllers.
     #[serde(default)]
     pub dns: Vec<DnsRecordSpec>,
+    /// Lines of the exporter's configuration that belong to the first instance: `aliases: [...]`, `fqdn: ...`.
+    #[serde(default)]
+    pub instance_settings: Vec<String>,
+    /// What the exporter is expected to find.
+    #[serde(default)]
+    pub expect: Option<Expectation>,
     /// The SQL Servers.
     #[serde(default)]
-    pub sqlservers: Vec<yaml_serde::Value>,
+    pub sqlservers: Vec<SqlServerSpec>,
 }
 
 impl Scenario {

@@ -28,6 +28,9 @@ impl Running {
                 quoted(&server.name),
                 quoted(&server.user),
             );
+            for line in self.instance_settings.iter().filter(|_| place == 0) {
+                let _ = writeln!(yaml, "    {line}");
+            }
         }
         match self.domains.split_first() {
             Some((domain, others)) => {

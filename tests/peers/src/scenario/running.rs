@@ -10,9 +10,13 @@ use super::Scenario;
 use crate::certificates::Authority;
 use crate::dns::{DnsServer, domain_controller_records};
 use crate::ldap::{AccountSpec, Directory, DomainController, DomainSpec, SITE};
+use crate::tds::{Options, SqlServer};
 
 /// sAMAccountName of the account that the exporter binds with; it is added to the scenario's domain.
 pub const READER: &str = "svc_krbexporter";
+
+/// The SQL login of the exporter.
+pub const LOGIN: &str = "monitor";
 
 /// Its password, and that of the SQL login.
 pub const READER_PASSWORD: &str = "Loopback-0nly!";
@@ -53,7 +57,12 @@ pub struct Running {
     pub dns: DnsServer,
     /// The SQL Servers, in the scenario's order.
     pub sqlservers: Vec<SqlServerAddress>,
+    /// The peers behind them, in the same order.
+    pub servers: Vec<SqlServer>,
+    pub(super) instance_settings: Vec<String>,
     pub(super) domains: Vec<String>,
+    // Last: the servers above stop before the threads they run on.
+    _runtime: tokio::runtime::Runtime,
 }
 
 impl Running {
@@ -81,7 +90,38 @@ impl Running {
             domains.splice(0..0, forest_names(&root));
         }
         let dns = DnsServer::start(&records)?;
-        Ok(Self { authority, controllers, trusting, dns, sqlservers: Vec::new(), domains })
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let (mut servers, mut sqlservers) = (Vec::new(), Vec::new());
+        {
+            let _inside = runtime.enter();
+            for spec in &scenario.sqlservers {
+                let options = Options {
+                    users: vec![(LOGIN.to_owned(), READER_PASSWORD.to_owned())],
+                    ..Options::default()
+                };
+                let server = SqlServer::start(spec.clone(), options)?;
+                sqlservers.push(SqlServerAddress {
+                    name: spec.server_name(),
+                    address: server.addr(),
+                    user: LOGIN.to_owned(),
+                    password: READER_PASSWORD.to_owned(),
+                    encryption: Encryption::Off,
+                });
+                servers.push(server);
+            }
+        }
+        let instance_settings = scenario.instance_settings.clone();
+        Ok(Self {
+            authority,
+            controllers,
+            trusting,
+            dns,
+            sqlservers,
+            servers,
+            instance_settings,
+            domains,
+            _runtime: runtime,
+        })
     }
 
     /// The controller of the scenario's domain.
