@@ -56,8 +56,7 @@ mod samples;
 /// Another provider was installed before.
 pub fn install_crypto() -> Result<(), &'static str> {
     static INSTALLED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    let installed = *INSTALLED.get_or_init(|| {
-        rustls::crypto::aws_lc_rs::default_provider().install_default().is_ok()
-    });
+    let installed =
+        *INSTALLED.get_or_init(|| rustls::crypto::aws_lc_rs::default_provider().install_default().is_ok());
     if installed { Ok(()) } else { Err("another TLS provider is installed in this process") }
 }

@@ -146,6 +146,10 @@ fn directory_question(
     if !outlines.is_empty() && outlines.iter().all(|outline| outline.scope.is_err()) {
         return Err(Gap::not_applicable("no instance is in a domain"));
     }
+    // One search asks for the SPNs of all instances: it waits until each has answered once, or failed to.
+    if evidence.instances.iter().any(|slots| slots.sqlserver.latest.is_none()) {
+        return Err(Gap::peer_failed("the instances have not been asked yet"));
+    }
     let mut question = servers(settings, evidence, now)?;
     for (index, outline) in outlines.iter().enumerate().filter(|(_, outline)| outline.scope.is_ok()) {
         if let Ok(account) = &outline.account {

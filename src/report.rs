@@ -98,7 +98,10 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
     }
     match (&picture.account, &picture.holder) {
         (Ok(account), Ok(holder)) => {
-            row("account", &format!("{} = {} ({})", account.shown, holder.nt_name(), holder.class.name()));
+            let stands_for = holder.nt_name();
+            let same = account.shown.eq_ignore_ascii_case(&stands_for);
+            let stands_for = if same { String::new() } else { format!(" = {stands_for}") };
+            row("account", &format!("{}{stands_for} ({})", account.shown, holder.class.name()));
         }
         (Ok(account), Err(gap)) => row("account", &format!("{}; {gap}", account.shown)),
         (Err(gap), _) => row("account", &gap.to_string()),

@@ -30,9 +30,10 @@ fn exit_code(assessment: &Assessment, fail_on: FailOn) -> u8 {
         FailOn::Warning => Severity::Warning,
         FailOn::Info => Severity::Info,
     };
-    let codes = assessment.instances.iter().map(|instance| {
-        verdict::exit_code(instance.picture.scope.is_ok(), &instance.findings, threshold)
-    });
+    let codes = assessment
+        .instances
+        .iter()
+        .map(|instance| verdict::exit_code(instance.picture.scope.is_ok(), &instance.findings, threshold));
     let worse = |code: &u8| match code {
         1 => 2,
         0 => 0,

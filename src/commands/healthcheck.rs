@@ -14,7 +14,9 @@ const DEADLINE: Duration = Duration::from_secs(3);
 
 /// Asks and gives the exit code; the reason of a failure goes to stderr.
 pub async fn run(config: &Config) -> u8 {
-    let Some(address) = config.web.listen_addresses.first().copied().map(reachable) else { return exit::DEAD };
+    let Some(address) = config.web.listen_addresses.first().copied().map(reachable) else {
+        return exit::DEAD;
+    };
     let path = format!("{}/-/healthy", config.web.route_prefix);
     match web::any_answer(address, &path, DEADLINE).await {
         Ok(_) => exit::OK,

@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::checked::Check;
 use super::errors::unexpected;
 use super::locate::KeyPath;
-use crate::{directory, web};
 use super::raw::{self, BindMethod};
 use crate::model::host::HostName;
 use crate::model::settings::DirectorySettings;
+use crate::{directory, web};
 
 /// Paths that are taken (DESIGN 5).
 const TAKEN: &[&str] = &["/", "/explain", "/-/healthy", "/-/ready", "/-/reload"];
@@ -49,7 +49,12 @@ pub(super) fn web(check: &mut Check<'_>, raw: &raw::Web) -> web::Settings {
     if raw.max_requests == 0 {
         check.wrong(&KeyPath::of("web.max_requests"), "must be at least 1");
     }
-    web::Settings { listen_addresses: addresses, telemetry_path, max_requests: raw.max_requests, route_prefix }
+    web::Settings {
+        listen_addresses: addresses,
+        telemetry_path,
+        max_requests: raw.max_requests,
+        route_prefix,
+    }
 }
 
 /// Unreserved characters of RFC 3986 2.3, in segments.
@@ -132,8 +137,10 @@ pub(super) fn directory(
         also: also.clone(),
         domain_servers: BTreeMap::new(),
     });
-    let ldaps = !raw.start_tls && matches!(settings.as_ref().map(|s| &s.bind), Some(directory::Bind::Simple { .. }));
-    let asked = DirectorySettings { enabled: raw.enabled, domain, site, servers, global_catalogs, ldaps, also };
+    let ldaps =
+        !raw.start_tls && matches!(settings.as_ref().map(|s| &s.bind), Some(directory::Bind::Simple { .. }));
+    let asked =
+        DirectorySettings { enabled: raw.enabled, domain, site, servers, global_catalogs, ldaps, also };
     (settings, asked)
 }
 

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::sqlserver::Encryption;
 use super::period::Period;
 use crate::cli::{LogFormat, LogLevel};
 use crate::model::settings::{AccountLabel, Thresholds as JudgeThresholds};
+use crate::sqlserver::Encryption;
 
 /// Keys of DESIGN 4 that this version does not have. Each is refused by name, so that nobody relies on what does nothing.
 pub(super) const NOT_YET: &[&str] =

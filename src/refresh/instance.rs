@@ -92,11 +92,16 @@ pub(super) async fn run(mut task: Task) {
             }
             let failure = outcome.as_ref().err().cloned();
             let index = task.index;
-            task.record("sqlserver", &failure, |evidence, took| {
-                if let Some(slots) = evidence.instances.get_mut(index) {
-                    slots.sqlserver.record(now(), took, (), outcome);
-                }
-            }, started);
+            task.record(
+                "sqlserver",
+                &failure,
+                |evidence, took| {
+                    if let Some(slots) = evidence.instances.get_mut(index) {
+                        slots.sqlserver.record(now(), took, (), outcome);
+                    }
+                },
+                started,
+            );
             // The assembler turns the answer into the next question before connections are counted.
             if failure.is_none() && asked.is_none() {
                 let _ = tokio::time::timeout(Duration::from_secs(1), task.questions.changed()).await;
@@ -110,17 +115,23 @@ pub(super) async fn run(mut task: Task) {
             asked = Some((question.clone(), started));
             let failure = outcome.as_ref().err().cloned();
             let index = task.index;
-            task.record("connections", &failure, |evidence, took| {
-                if let Some(slots) = evidence.instances.get_mut(index) {
-                    slots.connections.record(now(), took, question, outcome);
-                }
-            }, started);
+            task.record(
+                "connections",
+                &failure,
+                |evidence, took| {
+                    if let Some(slots) = evidence.instances.get_mut(index) {
+                        slots.connections.record(now(), took, question, outcome);
+                    }
+                },
+                started,
+            );
             (is_broken, failure)
         };
         if is_broken == IsBroken::Yes {
             session = Session::new(task.settings.clone());
         }
-        if let (Some(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) = (&failure, &identity) {
+        if let (Some(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) = (&failure, &identity)
+        {
             task.gate.park(identity);
         }
     }

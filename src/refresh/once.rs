@@ -106,7 +106,8 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
             let started = Instant::now();
             let outcome = session.ask(&question).await;
             let took = started.elapsed();
-            let write: Write = Box::new(move |evidence| evidence.directory.record(now(), took, question, outcome));
+            let write: Write =
+                Box::new(move |evidence| evidence.directory.record(now(), took, question, outcome));
             (Back::Directory(session), write)
         });
     }

@@ -42,9 +42,9 @@ impl Ask<(), Machine> for host::Settings {
     async fn ask(&mut self, (): &()) -> Result<Machine, Failure> {
         // A handful of small local files: a thread of the blocking pool, which no C library holds up.
         let settings = self.clone();
-        tokio::task::spawn_blocking(move || host::ask(&settings))
-            .await
-            .unwrap_or_else(|_| Err(Failure::new(FailureKind::Internal, "reading this machine's files panicked")))
+        tokio::task::spawn_blocking(move || host::ask(&settings)).await.unwrap_or_else(|_| {
+            Err(Failure::new(FailureKind::Internal, "reading this machine's files panicked"))
+        })
     }
 }
 
@@ -185,7 +185,9 @@ where
         let failure = outcome.as_ref().err().cloned();
         failures = if failure.is_none() { 0 } else { failures.saturating_add(1) };
         due = started + schedule::next(task.interval, failures, fastrand::f64());
-        if let (Some(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) = (&failure, &task.identity) {
+        if let (Some(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) =
+            (&failure, &task.identity)
+        {
             task.gate.park(identity);
         }
         let summary = failure.map_or(Ok(()), Err);

@@ -54,10 +54,12 @@ impl Bodies {
                 configured_at: self.configured_at,
             };
             let page = render::page(metrics::collect(&whole)).ok()?;
-            *latest = Some(Latest { at: Instant::now(), of: Arc::clone(assessment), page, ready: Vec::new() });
+            *latest =
+                Some(Latest { at: Instant::now(), of: Arc::clone(assessment), page, ready: Vec::new() });
         }
         let latest = latest.as_mut()?;
-        let made = latest.ready.iter().find(|(f, g, _)| (*f, *g) == (format, gzip)).map(|(_, _, body)| body.clone());
+        let made =
+            latest.ready.iter().find(|(f, g, _)| (*f, *g) == (format, gzip)).map(|(_, _, body)| body.clone());
         if made.is_some() {
             return made;
         }

@@ -145,7 +145,8 @@ fn respond<B>(
     ends: Ends,
 ) -> hyper::Response<http_body_util::Full<hyper::body::Bytes>> {
     let Ok(_permit) = site.in_flight.try_acquire() else {
-        let mut reply = routes::plain(hyper::StatusCode::SERVICE_UNAVAILABLE, "too many requests in flight\n");
+        let mut reply =
+            routes::plain(hyper::StatusCode::SERVICE_UNAVAILABLE, "too many requests in flight\n");
         reply.headers_mut().insert(hyper::header::RETRY_AFTER, hyper::header::HeaderValue::from_static("1"));
         return reply;
     };

@@ -110,14 +110,32 @@ mod tests {
             (Some("application/json"), Classic, render::CLASSIC),
             (Some("nonsense;;q=,"), Classic, render::CLASSIC),
             (Some(prometheus_2), OpenMetrics, render::OPENMETRICS),
-            (Some(prometheus_3), OpenMetrics, "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"),
+            (
+                Some(prometheus_3),
+                OpenMetrics,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+            ),
             (Some("application/openmetrics-text"), OpenMetrics, render::OPENMETRICS),
-            (Some("application/openmetrics-text; version=0.0.1"), OpenMetrics, "application/openmetrics-text; version=0.0.1; charset=utf-8"),
+            (
+                Some("application/openmetrics-text; version=0.0.1"),
+                OpenMetrics,
+                "application/openmetrics-text; version=0.0.1; charset=utf-8",
+            ),
             (Some("application/openmetrics-text; version=2.0.0, text/plain;q=0.1"), Classic, render::CLASSIC),
             (Some("application/openmetrics-text;q=0.1, text/plain;q=0.9"), Classic, render::CLASSIC),
             (Some("application/openmetrics-text;q=0"), Classic, render::CLASSIC),
-            (Some("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3"), Classic, render::CLASSIC),
-            (Some("application/openmetrics-text;version=1.0.0;escaping=\r\nX"), OpenMetrics, render::OPENMETRICS),
+            (
+                Some(
+                    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3",
+                ),
+                Classic,
+                render::CLASSIC,
+            ),
+            (
+                Some("application/openmetrics-text;version=1.0.0;escaping=\r\nX"),
+                OpenMetrics,
+                render::OPENMETRICS,
+            ),
         ] {
             let agreed = format(accept);
             assert_eq!((agreed.format, agreed.content_type.as_str()), (format_, type_), "{accept:?}");

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
-    HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderMap, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 
@@ -104,7 +104,8 @@ fn home<B>(site: &Site, _: &Request<B>, _: Ends) -> Reply {
 
 /// The whole report is an attack map: it is for readers on this host alone until authentication can be configured.
 fn explain<B>(site: &Site, request: &Request<B>, ends: Ends) -> Reply {
-    let is_loopback = ends.local.ip().to_canonical().is_loopback() && ends.peer.ip().to_canonical().is_loopback();
+    let is_loopback =
+        ends.local.ip().to_canonical().is_loopback() && ends.peer.ip().to_canonical().is_loopback();
     let detail = if is_loopback { Detail::Full } else { Detail::Names };
     let assessment = Arc::clone(&site.latest.borrow());
     match format_wanted(request.uri().query()) {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use mssql_kerberos_exporter::cli::{Arguments, Flags, LogFormat, LogLevel};
-use mssql_kerberos_exporter::config::parts::directory::Bind;
-use mssql_kerberos_exporter::config::parts::sqlserver::{Encryption, Login};
 use mssql_kerberos_exporter::config::{Config, Errors, Sources, load};
+use mssql_kerberos_exporter::directory::Bind;
 use mssql_kerberos_exporter::model::secret::SecretSource;
 use mssql_kerberos_exporter::model::settings::AccountLabel;
+use mssql_kerberos_exporter::sqlserver::{Encryption, Login};
 
 const FINDINGS: &[&str] = &["missing_spn", "duplicate_spn", "dynamic_port", "ntlm_fallback"];
 

@@ -1,4 +1,15 @@
 //! The integration binary. Each module says what belongs in it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    reason = "tests fail by panicking"
+)]
 
 mod config;
+
+mod scenarios;
+
+mod world;

@@ -1,0 +1,103 @@
+//! Every scenario file against the loopback peers: its verdicts, its findings, the golden report and page, and that
+//! `check` and `/metrics` say the same. A new scenario is one file; nothing here names one.
+
+use std::collections::BTreeSet;
+
+use mssql_kerberos_exporter::findings::{Outcome, Severity};
+use mssql_kerberos_exporter::pipeline::Assessment;
+use mssql_kerberos_exporter::report::{self, Detail};
+
+use crate::world::{World, golden, page, scenarios};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_scenario_is_judged_as_its_file_says() {
+    let mut n = 0;
+    for name in scenarios() {
+        let world = World::start(&name);
+        let assessment = world.assess().await;
+        let Some(expected) = &world.scenario.expect else { panic!("{name}: no `expect`") };
+        let text = report::text(&assessment, Detail::Full);
+        let verdicts: Vec<&str> = assessment.instances.iter().map(|i| i.verdict.name()).collect();
+        assert_eq!(verdicts, expected.verdicts, "{name}\n{text}");
+        assert_eq!(bad_findings(&assessment), expected.findings.iter().cloned().collect(), "{name}\n{text}");
+        if verdicts.iter().all(|verdict| ["healthy", "not_applicable"].contains(verdict)) {
+            assert_eq!(
+                unknown(&assessment),
+                Vec::<String>::new(),
+                "{name}: a blind spot in a healthy row\n{text}"
+            );
+        }
+        golden(&format!("{name}.txt"), &text);
+        golden(&format!("{name}.prom"), &steady(&page(&assessment).classic));
+        metrics_agree_with_check(&name, &assessment);
+        for (server, peer) in world.running.servers.iter().enumerate() {
+            assert_eq!(peer.violations(), Vec::<String>::new(), "{name}: SQL Server {server}");
+            assert_eq!(peer.max_open_connections(), 1, "{name}: SQL Server {server}");
+        }
+        for controller in &world.running.controllers {
+            assert!(controller.violations().is_empty(), "{name}: {:?}", controller.violations());
+        }
+        n += 1;
+    }
+    assert!(n >= 6, "{n} scenarios");
+}
+
+/// Findings of warning or worse.
+fn bad_findings(assessment: &Assessment) -> BTreeSet<String> {
+    let all = assessment.instances.iter().flat_map(|instance| &instance.findings);
+    all.filter(|finding| finding.outcome == Outcome::Applies && finding.severity >= Severity::Warning)
+        .map(|finding| finding.rule.name.to_owned())
+        .collect()
+}
+
+fn unknown(assessment: &Assessment) -> Vec<String> {
+    let all = assessment.instances.iter().flat_map(|instance| &instance.findings);
+    all.flat_map(|finding| finding.failing_gaps().map(|gap| format!("{}: {gap}", finding.rule.name)))
+        .collect()
+}
+
+/// The page without what differs from run to run: clocks and durations keep their series and lose their value.
+fn steady(page: &str) -> String {
+    let varies = |line: &str| {
+        ["_duration_seconds", "_timestamp_seconds", "_clock_skew_seconds"]
+            .iter()
+            .any(|part| line.contains(part))
+    };
+    let mut text = String::new();
+    for line in page.lines() {
+        match line.rsplit_once(' ') {
+            Some((series, _)) if !line.starts_with('#') && varies(series) => {
+                text.push_str(series);
+                text.push_str(" <varies>");
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Every state that the report shows is in the page, and the other way round.
+fn metrics_agree_with_check(name: &str, assessment: &Assessment) {
+    let page = page(assessment).classic;
+    let json: serde_json::Value =
+        serde_json::from_str(&report::json(assessment, Detail::Full).unwrap()).unwrap();
+    let mut n_states = 0;
+    for instance in json["instances"].as_array().unwrap() {
+        let label = instance["name"].as_str().unwrap().replace('\\', "\\\\");
+        let verdict = instance["verdict"].as_str().unwrap();
+        let line = format!("mssql_kerberos_verdict{{mssql_instance=\"{label}\",verdict=\"{verdict}\"}} 1");
+        assert!(page.contains(&line), "{name}: {line}");
+        for spn in instance["spns"].as_array().into_iter().flatten() {
+            let [text, kind, requirement, status] =
+                ["spn", "kind", "requirement", "status"].map(|key| spn[key].as_str().unwrap());
+            let line = format!(
+                "mssql_kerberos_spn_status{{mssql_instance=\"{label}\",spn=\"{text}\",kind=\"{kind}\",requirement=\"{requirement}\",status=\"{status}\"}} 1"
+            );
+            assert!(page.contains(&line), "{name}: {line}");
+            n_states += 1;
+        }
+    }
+    let in_page = page.lines().filter(|line| line.contains("_spn_status{") && line.ends_with(" 1")).count();
+    assert_eq!(in_page, n_states, "{name}");
+}
