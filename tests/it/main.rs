@@ -8,8 +8,14 @@
     reason = "tests fail by panicking"
 )]
 
+mod commands;
+
 mod config;
 
+mod refresh;
+
 mod scenarios;
+
+mod web;
 
 mod world;
