@@ -1,0 +1,1 @@
+//! The probe against a name server on loopback.

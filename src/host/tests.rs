@@ -1,0 +1,1 @@
+//! This machine from files in a temporary directory.
