@@ -32,7 +32,7 @@ pub(super) fn resolver_domain(text: &str) -> Option<HostName> {
             let mut words = before_comment(line, &['#', ';']).split_whitespace();
             matches!(words.next(), Some("domain" | "search")).then(|| words.next())
         })
-        .last()
+        .next_back()
         .flatten()
         .and_then(host_name)
 }
@@ -46,11 +46,12 @@ pub(super) fn default_realm(text: &str) -> Option<HostName> {
         }
         if let Some(section) = line.strip_prefix('[') {
             is_in_section = section.split(']').next().is_some_and(|name| name.trim() == "libdefaults");
-        } else if let (true, Some((key, value))) = (is_in_section, line.split_once('=')) {
-            if key.trim().trim_end_matches('*') == "default_realm" {
-                // The first value counts (krb5.conf(5)).
-                return host_name(value.split_whitespace().next()?);
-            }
+        } else if is_in_section
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim().trim_end_matches('*') == "default_realm"
+        {
+            // The first value counts (krb5.conf(5)).
+            return host_name(value.split_whitespace().next()?);
         }
     }
     None
