@@ -62,3 +62,19 @@ impl Signals {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_signal_completes_it() {
+        let terminate = async {
+            let own = std::process::id().to_string();
+            tokio::process::Command::new("kill").args(["-TERM", &own]).status().await.unwrap()
+        };
+        // Polled in this order: the handlers are registered before the signal is sent.
+        let ((), status) = tokio::join!(biased; requested(), terminate);
+        assert!(status.success());
+    }
+}

@@ -158,3 +158,100 @@ impl Visit for Fields {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(format: LogFormat) -> String {
+        let mut fields = Fields { message: "it \"failed\"\nagain".to_owned(), others: Map::new() };
+        for (key, value) in [
+            ("err", Value::from("a=b")),
+            ("kind", Value::from("timeout")),
+            ("path", Value::from("C:\\x")),
+            ("none", Value::from("")),
+            ("count", Value::from(3)),
+            ("is_first", Value::from(true)),
+        ] {
+            fields.others.insert(key.to_owned(), value);
+        }
+        let mut text = String::new();
+        line(format, &mut text, "2026-11-05T10:00:00.000000Z", Level::WARN, fields).unwrap();
+        text
+    }
+
+    #[test]
+    fn logfmt() {
+        assert_eq!(
+            written(LogFormat::Logfmt),
+            "time=2026-11-05T10:00:00.000000Z level=warn msg=\"it \\\"failed\\\"\\nagain\" count=3 err=\"a=b\" \
+             is_first=true kind=timeout none=\"\" path=\"C:\\\\x\"\n"
+        );
+    }
+
+    #[test]
+    fn json() {
+        let text = written(LogFormat::Json);
+        assert!(
+            text.starts_with("{\"time\":\"2026-11-05T10:00:00.000000Z\",\"level\":\"warn\",\"msg\":\"it "),
+            "{text}"
+        );
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["msg"], "it \"failed\"\nagain");
+        assert_eq!((&value["count"], &value["path"]), (&Value::from(3), &Value::from("C:\\x")));
+    }
+
+    #[derive(Clone, Default)]
+    struct Memory(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl io::Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn drivers_are_quiet_and_levels_hold() {
+        for (level, expected) in [
+            (LogLevel::Debug, vec!["ours-debug", "ours-info", "ours-error", "hyper-warn"]),
+            (LogLevel::Info, vec!["ours-info", "ours-error", "hyper-warn"]),
+            (LogLevel::Error, vec!["ours-error", "hyper-warn"]),
+        ] {
+            let memory = Memory::default();
+            let writer = memory.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter(filter(level))
+                .with_ansi(false)
+                .with_writer(move || writer.clone())
+                .event_format(Lines { format: LogFormat::Json })
+                .finish();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::debug!("ours-debug");
+                tracing::info!(answer = 42, "ours-info");
+                tracing::error!(error = %io::Error::other("no"), "ours-error");
+                tracing::error!(target: "tiberius::client", "never");
+                tracing::error!(target: "ldap3", "never");
+                tracing::error!(target: "hickory_resolver::name_server", "never");
+                tracing::error!(target: "rustls::check", "never");
+                tracing::warn!(target: "hyper::proto", "hyper-warn");
+                tracing::info!(target: "hyper::proto", "never");
+            });
+            let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+            let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let messages: Vec<&str> = lines.iter().map(|line| line["msg"].as_str().unwrap()).collect();
+            assert_eq!(messages, expected);
+            assert!(lines.iter().any(|line| line["level"] == "error" && line["error"] == "no"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_second_start_is_harmless() {
+        start(LogLevel::Error, LogFormat::Json);
+        start(LogLevel::Debug, LogFormat::Logfmt);
+    }
+}

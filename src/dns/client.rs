@@ -167,6 +167,7 @@ fn record(resource: &Resource) -> Option<Record> {
 }
 
 /// Absence, or a failure. RFC 2308 2.2: a NOERROR answer without records and SOA, but with name servers, is a referral.
+/// A loop of aliases that a server leaves to its clients is NODATA too: the driver gives up after eight questions.
 fn without_records(error: &NetError, limit: Duration) -> Answer {
     let refused = |text: String| Answer::Failed(Error::Refused { text });
     match error {

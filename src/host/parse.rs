@@ -32,7 +32,7 @@ pub(super) fn resolver_domain(text: &str) -> Option<HostName> {
             let mut words = before_comment(line, &['#', ';']).split_whitespace();
             matches!(words.next(), Some("domain" | "search")).then(|| words.next())
         })
-        .last()
+        .next_back()
         .flatten()
         .and_then(host_name)
 }
@@ -46,11 +46,12 @@ pub(super) fn default_realm(text: &str) -> Option<HostName> {
         }
         if let Some(section) = line.strip_prefix('[') {
             is_in_section = section.split(']').next().is_some_and(|name| name.trim() == "libdefaults");
-        } else if let (true, Some((key, value))) = (is_in_section, line.split_once('=')) {
-            if key.trim().trim_end_matches('*') == "default_realm" {
-                // The first value counts (krb5.conf(5)).
-                return host_name(value.split_whitespace().next()?);
-            }
+        } else if is_in_section
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim().trim_end_matches('*') == "default_realm"
+        {
+            // The first value counts (krb5.conf(5)).
+            return host_name(value.split_whitespace().next()?);
         }
     }
     None
@@ -76,4 +77,70 @@ fn host_name(word: &str) -> Option<HostName> {
 
 fn before_comment<'a>(line: &'a str, marks: &[char]) -> &'a str {
     line.split(marks).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_lines_of_a_hosts_file_are_skipped() {
+        let text = "# comment\n\n127.0.0.1 localhost # 1.2.3.4 no\n  fe80::1%eth0\tSQL01.Corp.Test  sql01 \r\n\
+                    ::ffff:10.1.2.3 mapped\n10.0.0.1\nsql01 10.0.0.1\n999.1.1.1 a\n10.0.0.2 a/b c\n10.0.0.3 \u{fffd}x\n";
+        let lines = hosts(text).unwrap();
+        let read: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                (line.line, line.address.to_string(), line.names.iter().map(HostName::as_str).collect())
+            })
+            .collect::<Vec<(usize, String, Vec<&str>)>>();
+        assert_eq!(
+            read,
+            [
+                (3, "127.0.0.1".to_owned(), vec!["localhost"]),
+                (4, "fe80::1".to_owned(), vec!["sql01.corp.test", "sql01"]),
+                (5, "10.1.2.3".to_owned(), vec!["mapped"]),
+                (9, "10.0.0.2".to_owned(), vec!["c"]),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_domain_of_resolv_conf() {
+        for (text, expected) in [
+            ("nameserver 10.0.0.1\nsearch Corp.Test lan.test\n", Some("corp.test")),
+            ("domain corp.test\n", Some("corp.test")),
+            ("domain corp.test\nsearch lan.test\n", Some("lan.test")),
+            ("search lan.test\ndomain corp.test # the last counts\n", Some("corp.test")),
+            ("; search lan.test\n#domain corp.test\n", None),
+            ("search\n", None),
+            ("search .\n", None),
+            ("", None),
+        ] {
+            assert_eq!(resolver_domain(text), expected.and_then(HostName::parse), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_realm_of_krb5_conf() {
+        for (text, expected) in [
+            ("[libdefaults]\n\tdefault_realm = CORP.TEST\n", Some("corp.test")),
+            (
+                "[ libdefaults ]\ndefault_realm=CORP.TEST # not a comment, yet no realm either\n",
+                Some("corp.test"),
+            ),
+            (
+                "[libdefaults]\n# default_realm = A.TEST\ndefault_realm = B.TEST\ndefault_realm = C.TEST\n",
+                Some("b.test"),
+            ),
+            ("[realms]\ndefault_realm = CORP.TEST\n", None),
+            ("[libdefaults]\n[realms]\ndefault_realm = CORP.TEST\n", None),
+            ("[libdefaults]\ndefault_realm =\n", None),
+            ("[libdefaults]\ndefault_realm\n", None),
+            ("default_realm = CORP.TEST\n", None),
+            ("", None),
+        ] {
+            assert_eq!(default_realm(text), expected.and_then(HostName::parse), "{text:?}");
+        }
+    }
 }
