@@ -16,6 +16,8 @@ mod refresh;
 
 mod scenarios;
 
+mod tidy;
+
 mod web;
 
 mod world;
