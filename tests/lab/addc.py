@@ -155,8 +155,11 @@ def write_accounts(a, db, base):
 def write_dns(a, db):
     """Reverse zones for every address, the DC's PTR, the twin's records, and stub zones of neighbour forests."""
     zones = records.Zones(db)
-    for name in ("in-addr.arpa", "ip6.arpa", *[realm.lower() for realm, _, _ in a.neighbour]):
+    for name in ("in-addr.arpa", "ip6.arpa"):
         zones.create(name, a.fqdn)
+    for realm, _, ip in a.neighbour:
+        # Each DC registers its address at the name of its domain as well: LdapIpAddress, MS-ADTS 6.3.2.3.
+        zones.create(realm.lower(), a.fqdn, [ip])
     for host, ip in a.servers:
         zones.put(records.reverse_name(ip), [records.ptr(host)])
     for realm, host, ip in a.neighbour:

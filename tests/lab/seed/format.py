@@ -18,6 +18,9 @@ SCENARIO = {
     "sqlservers": [{key: FREE for key in (
         "host instance version platform account address static_ports dynamic_port live_ports listen_all tcp named_pipes "
         "rights started_seconds_ago properties connections tables").split()}],
+    # For the exporter's tests; nothing of the lab follows from it.
+    "instance_settings": TEXTS,
+    "expect": {"verdicts": TEXTS, "findings": TEXTS},
 }
 CLASSES = ("user", "computer", "gmsa", "smsa", "dmsa")
 

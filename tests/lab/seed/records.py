@@ -66,12 +66,13 @@ class Zones:
             yield from self.db.search(base=container, scope=ldb.SCOPE_SUBTREE, attrs=["dnsRecord"],
                                       expression="(&(objectClass=dnsNode)(dnsRecord=*))")
 
-    def create(self, name, server):
+    def create(self, name, server, addresses=()):
         base = str(self.db.domain_dn())
         sambadns.add_domain_record(self.db, base, "DC=DomainDnsZones", name, security.dom_sid(self.db.get_domain_sid()),
                                    sambadns.get_dnsadmins_sid(self.db, base))
         self.db.add({"dn": f"DC=@,DC={name},{self.domain}", "objectClass": ["top", "dnsNode"], "dnsRecord": [
-            ndr_pack(sambadns.SOARecord(server, f"hostmaster.{name}")), ndr_pack(sambadns.NSRecord(server))]})
+            ndr_pack(sambadns.SOARecord(server, f"hostmaster.{name}")), ndr_pack(sambadns.NSRecord(server)),
+            *[ndr_pack(address(ip)) for ip in addresses]]})
 
     def zone_of(self, name):
         """The longest zone that holds the name, as (zone, its DN, node below it), or None."""
