@@ -15,10 +15,6 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{LogFormat, LogLevel};
 
-/// Quiet at every level.
-const DRIVERS: &str =
-    "tiberius=off,ldap3=off,hickory_resolver=off,hickory_net=off,hickory_proto=off,hyper=warn,rustls=off";
-
 /// Starts logging. Only the first call in a process counts.
 pub fn start(level: LogLevel, format: LogFormat) {
     let started = tracing_subscriber::fmt()
@@ -38,7 +34,7 @@ fn filter(level: LogLevel) -> EnvFilter {
         LogLevel::Warn => "warn",
         LogLevel::Error => "error",
     };
-    EnvFilter::new(format!("{level},{DRIVERS}"))
+    EnvFilter::new(format!("off,mssql_kerberos_exporter={level}"))
 }
 
 /// One event as one line. `tracing-logfmt` and the JSON format of `tracing-subscriber` call the time and the message
@@ -218,9 +214,9 @@ mod tests {
     #[test]
     fn drivers_are_quiet_and_levels_hold() {
         for (level, expected) in [
-            (LogLevel::Debug, vec!["ours-debug", "ours-info", "ours-error", "hyper-warn"]),
-            (LogLevel::Info, vec!["ours-info", "ours-error", "hyper-warn"]),
-            (LogLevel::Error, vec!["ours-error", "hyper-warn"]),
+            (LogLevel::Debug, vec!["ours-debug", "ours-info", "ours-error"]),
+            (LogLevel::Info, vec!["ours-info", "ours-error"]),
+            (LogLevel::Error, vec!["ours-error"]),
         ] {
             let memory = Memory::default();
             let writer = memory.clone();
@@ -238,7 +234,7 @@ mod tests {
                 tracing::error!(target: "ldap3", "never");
                 tracing::error!(target: "hickory_resolver::name_server", "never");
                 tracing::error!(target: "rustls::check", "never");
-                tracing::warn!(target: "hyper::proto", "hyper-warn");
+                tracing::warn!(target: "hyper::proto", "never");
                 tracing::info!(target: "hyper::proto", "never");
             });
             let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();

@@ -190,9 +190,3 @@ fn without_records(error: &NetError, limit: Duration) -> Answer {
         _ => Answer::Failed(Error::Malformed { text: error.to_string() }),
     }
 }
-
-/// The DNS domain that the system's resolver is configured with; on Windows the primary DNS suffix.
-pub(crate) fn system_domain() -> Option<HostName> {
-    let (config, _) = system_conf::read_system_conf().ok()?;
-    config.domain().and_then(|domain| HostName::parse(&domain.to_ascii()))
-}

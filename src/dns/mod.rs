@@ -23,8 +23,6 @@ use std::time::Duration;
 pub use error::Error;
 pub use session::Session;
 
-pub(crate) use client::system_domain;
-
 /// Who is asked for names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {

@@ -21,6 +21,9 @@ pub mod rules;
 
 pub mod verdict;
 
+#[cfg(test)]
+mod silence;
+
 pub use case::Case;
 
 /// How bad a finding is; constant per name (JUDGEMENT 14, 15).

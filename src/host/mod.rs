@@ -13,7 +13,6 @@ mod parse;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::dns;
 use crate::model::host::HostName;
 use crate::model::machine::{HostsLine, Machine};
 use crate::model::observed::{Failure, FailureKind, Gap, Known};
@@ -67,7 +66,8 @@ fn look(settings: &Settings, places: Option<&Places<'_>>) -> Result<Machine, Fai
         Some(places) => names_on_unix(places, lines),
         None => (
             Err(Gap::peer_failed("the host's FQDN is not read on this platform; set instances[].fqdn")),
-            dns::system_domain(),
+            // The primary DNS suffix is not read yet: directory.domain says it.
+            None,
         ),
     };
     if let (Err(addresses), Err(hosts_file), Err(fqdn)) = (&addresses, &hosts_file, &fqdn) {

@@ -89,6 +89,3 @@ pub const SYMPTOMS: &[&Rule] = &[&ntlm_fallback::RULE];
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     CAUSES.iter().chain(SYMPTOMS).copied()
 }
-
-#[cfg(test)]
-mod tests;

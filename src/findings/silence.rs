@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::*;
+use super::rules::all;
 use crate::findings::verdict::Verdict;
 use crate::findings::{Finding, Severity};
 use crate::samples::Bench;
