@@ -12,7 +12,7 @@ use crate::findings::{Case, Finding, judge};
 use crate::model::account::AccountKey;
 use crate::model::connections::ConnectionsQuestion;
 use crate::model::directory::DirectoryQuestion;
-use crate::model::dns::{DnsQuestion, Service};
+use crate::model::dns::{DnsFacts, DnsQuestion, Forward, Service};
 use crate::model::evidence::{Evidence, Probe};
 use crate::model::host::HostName;
 use crate::model::observed::{Gap, Known, Now};
@@ -163,6 +163,26 @@ fn directory_question(
         question.computers.extend(computers(evidence, index, now));
     }
     question.accounts.extend(strangers(evidence, &question, now));
+    for domain in other_domains(settings, evidence, outlines, now) {
+        let servers = urls(settings, evidence, &[controllers_of(&domain)], false, now);
+        if !servers.is_empty() {
+            question.domain_servers.insert(domain, servers);
+        }
+    }
+    if let Ok(good) = evidence.dns.answer(Probe::Dns, now) {
+        let targets = targets(&good.facts);
+        question.addresses = good
+            .facts
+            .names
+            .iter()
+            .filter_map(|(name, forward)| match forward {
+                Forward::Found { addresses, .. } if targets.contains(name) => {
+                    Some((name.clone(), addresses.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+    }
     Ok(question)
 }
 
@@ -206,6 +226,48 @@ fn strangers(evidence: &Evidence, question: &DirectoryQuestion, now: Now) -> Vec
         .map(|holder| AccountKey::sam(Some(&holder.names.domain), &holder.names.sam))
         .take(MOST)
         .collect()
+}
+
+/// Hosts named by SRV records; a handful, however many a large domain registers.
+fn targets(facts: &DnsFacts) -> BTreeSet<HostName> {
+    const MOST: usize = 16;
+    let found = facts.services.values().filter_map(|service| match service {
+        Service::Found(targets) => Some(targets.iter().take(MOST)),
+        Service::Missing | Service::Failed(_) => None,
+    });
+    found.flatten().map(|target| target.host.clone()).collect()
+}
+
+/// The SRV owner name of a domain's controllers, whatever their site.
+fn controllers_of(domain: &HostName) -> String {
+    format!("_ldap._tcp.dc._msdcs.{domain}")
+}
+
+/// Domains other than ours in which a service account or a holder lives, as far as the directory has named them, and those
+/// of `directory.also`: their controllers are found by SRV like our own.
+fn other_domains(
+    settings: &Settings,
+    evidence: &Evidence,
+    outlines: &[Outline],
+    now: Now,
+) -> BTreeSet<HostName> {
+    let mut others: BTreeSet<HostName> = settings.directory.also.iter().cloned().collect();
+    let Ok(good) = evidence.directory.answer(Probe::Directory, now) else { return others };
+    let facts = &good.facts;
+    let named = outlines.iter().filter_map(|outline| match &outline.account.as_ref().ok()?.key {
+        AccountKey::Sam { domain, .. } => domain.clone(),
+        AccountKey::Upn(upn) => upn.split_once('@').map(|(_, domain)| domain.to_owned()),
+    });
+    let holding = facts.holders.iter().flatten().map(|holder| holder.names.domain.to_lowercase());
+    let wanted: BTreeSet<String> = named.chain(holding).collect();
+    for domain in facts.domains.iter().flatten() {
+        let names = [domain.dns_name.to_lowercase(), domain.netbios_name.to_lowercase()];
+        let is_ours = names.contains(&facts.server.domain.to_lowercase());
+        if !is_ours && names.iter().any(|name| wanted.contains(name)) {
+            others.extend(HostName::parse(&domain.dns_name));
+        }
+    }
+    others
 }
 
 /// Whom to ask: the configured servers, else those that DNS names, own site first (JUDGEMENT 9).
@@ -330,6 +392,14 @@ fn dns_question(
             question.services.extend(names.controllers);
             question.services.extend(names.catalogs);
         }
+    }
+    if settings.directory.enabled && in_scope {
+        let others = other_domains(settings, evidence, outlines, now);
+        question.services.extend(others.iter().map(controllers_of));
+    }
+    // The hosts that SRV records name: whoever configures name servers expects them to be asked for these too.
+    if let Ok(good) = evidence.dns.answer(Probe::Dns, now) {
+        question.names.extend(targets(&good.facts));
     }
     if question == DnsQuestion::default() {
         return Err(Gap::not_applicable("no name is known yet that DNS could be asked for"));

@@ -1,6 +1,5 @@
 //! Where the exporter listens and whom it asks: addresses, paths and URLs, each read here and checked. Resolves nothing.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::checked::Check;
@@ -135,7 +134,6 @@ pub(super) fn directory(
         timeout,
         max_servers: raw.max_servers,
         also: also.clone(),
-        domain_servers: BTreeMap::new(),
     });
     let ldaps =
         !raw.start_tls && matches!(settings.as_ref().map(|s| &s.bind), Some(directory::Bind::Simple { .. }));

@@ -29,7 +29,6 @@ mod holders;
 
 mod session;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,9 +54,6 @@ pub struct Settings {
     pub max_servers: usize,
     /// `directory.also`: further domains or forests that may hold service accounts.
     pub also: Vec<HostName>,
-    /// URLs of domain controllers of other domains than ours; a domain without an entry is reached by its DNS name,
-    /// at which each of its domain controllers registers an address.
-    pub domain_servers: BTreeMap<HostName, Vec<String>>,
 }
 
 /// As whom to bind.

@@ -58,6 +58,8 @@ struct Round {
     until: Instant,
     controllers: Vec<Server>,
     forest: Forest,
+    /// Controllers of other domains, as DNS names them.
+    domain_servers: BTreeMap<HostName, Vec<String>>,
     /// Domains that failed in this refresh are not tried again in it.
     failed: BTreeMap<String, Gap>,
 }
@@ -100,7 +102,8 @@ impl Session {
         let controllers = parse(&question.servers, Role::DomainController)?;
         let (root, site, domains, server) = self.greet(&controllers, until).await?;
         let forest = Forest::new(&root.context, &domains);
-        let mut round = Round { until, controllers, forest, failed: BTreeMap::new() };
+        let domain_servers = question.domain_servers.clone();
+        let mut round = Round { until, controllers, forest, domain_servers, failed: BTreeMap::new() };
         self.look_elsewhere(&mut round, question).await;
 
         let realms = realms(question, &round.forest);
@@ -413,7 +416,7 @@ impl Session {
         let outcome = if is_own {
             self.links.exchange(&Place::Controller, &round.controllers, round.until, exchange).await
         } else {
-            let servers = match self.servers_of(domain, &round.controllers) {
+            let servers = match round.servers_of(domain) {
                 Ok(servers) => servers,
                 Err(error) => return Ok(Err(error.gap())),
             };
@@ -436,16 +439,15 @@ impl Session {
             }
         }
     }
+}
 
-    fn servers_of(&self, domain: &str, controllers: &[Server]) -> Result<Vec<Server>, Error> {
-        let configured =
-            HostName::parse(domain).and_then(|name| self.links.settings().domain_servers.get(&name));
-        match (configured, controllers.first()) {
+impl Round {
+    fn servers_of(&self, domain: &str) -> Result<Vec<Server>, Error> {
+        let name = HostName::parse(domain).ok_or(Error::NoServer)?;
+        match (self.domain_servers.get(&name), self.controllers.first()) {
             (Some(urls), _) => parse(urls, Role::DomainController),
-            (None, Some(like)) if HostName::parse(domain).is_some() => {
-                Ok(vec![Server::of_domain(domain, like)])
-            }
-            (None, _) => Err(Error::NoServer),
+            (None, Some(like)) => Ok(vec![Server::of_domain(domain, like)]),
+            (None, None) => Err(Error::NoServer),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Error, Write as _};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -60,24 +60,42 @@ impl Collector for Snapshot {
             for sample in &filled.samples {
                 let labels: Vec<(&str, &str)> =
                     names.iter().copied().zip(sample.labels.iter().map(String::as_str)).collect();
-                match (family.kind, labels.is_empty()) {
-                    (Kind::Gauge, true) => metric.encode_gauge(&sample.value)?,
-                    (Kind::Counter, true) => {
-                        metric.encode_counter::<[(&str, &str); 0], f64, f64>(&sample.value, None)?
-                    }
-                    (Kind::Gauge, false) => {
-                        ConstGauge::new(sample.value).encode(metric.encode_family(&labels)?)?;
-                    }
-                    (Kind::Counter, false) => {
-                        ConstCounter::new(sample.value).encode(metric.encode_family(&labels)?)?;
-                    }
-                    (Kind::Info, _) => metric.encode_info(&labels)?,
-                }
+                encode(&mut metric, family.kind, &labels, sample.value)?;
             }
         }
         Ok(())
     }
 }
+
+/// One sample. Whole numbers are written as such: most values are counts or states.
+fn encode(
+    metric: &mut MetricEncoder<'_>,
+    kind: Kind,
+    labels: &[(&str, &str)],
+    value: f64,
+) -> Result<(), Error> {
+    let whole = (value.fract() == 0.0 && value.abs() < LARGEST_WHOLE).then_some(value as i64);
+    match (kind, whole) {
+        (Kind::Info, _) => metric.encode_info(&labels),
+        (Kind::Gauge, Some(whole)) if labels.is_empty() => metric.encode_gauge(&whole),
+        (Kind::Gauge, Some(whole)) => ConstGauge::new(whole).encode(metric.encode_family(&labels)?),
+        (Kind::Gauge, None) if labels.is_empty() => metric.encode_gauge(&value),
+        (Kind::Gauge, None) => ConstGauge::new(value).encode(metric.encode_family(&labels)?),
+        (Kind::Counter, Some(whole)) if labels.is_empty() => {
+            metric.encode_counter::<[(&str, &str); 0], u64, f64>(&whole.unsigned_abs(), None)
+        }
+        (Kind::Counter, Some(whole)) => {
+            ConstCounter::new(whole.unsigned_abs()).encode(metric.encode_family(&labels)?)
+        }
+        (Kind::Counter, None) if labels.is_empty() => {
+            metric.encode_counter::<[(&str, &str); 0], f64, f64>(&value, None)
+        }
+        (Kind::Counter, None) => ConstCounter::new(value).encode(metric.encode_family(&labels)?),
+    }
+}
+
+/// Whole numbers below it are exact in a 64-bit float (IEEE 754: 53 bits of significand).
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// OpenMetrics as 0.0.4: HELP and TYPE of a counter carry `_total`, an info family is a gauge with `_info`, UNIT and EOF
 /// are unknown there. Sample lines stay as they are.

@@ -2,6 +2,7 @@
 //! objects, the domains. Compared by objectSid, never by name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::account::{AccountClass, AccountKey, Sid};
 use super::host::HostName;
@@ -16,6 +17,12 @@ pub struct DirectoryQuestion {
     pub servers: Vec<String>,
     /// Global Catalogs to ask, best first: URLs with port 3268 or 3269 unless another is given.
     pub global_catalogs: Vec<String>,
+    /// Domain controllers of other domains that accounts live in, by the domain's DNS name; a domain without an entry is
+    /// reached by its DNS name, at which each of its domain controllers registers an address.
+    pub domain_servers: BTreeMap<HostName, Vec<String>>,
+    /// Addresses of servers found by SRV, as the configured name servers gave them; a server without an entry is resolved
+    /// by the system.
+    pub addresses: BTreeMap<HostName, Vec<IpAddr>>,
     /// Holders of each of these are wanted, over the whole forest.
     pub spns: BTreeSet<Spn>,
     /// Every engine SPN with one of these hosts is wanted too (near misses, stale ones): prefix search.
@@ -31,6 +38,10 @@ impl DirectoryQuestion {
     pub fn is_part_of(&self, earlier: &Self) -> bool {
         self.servers.iter().all(|server| earlier.servers.contains(server))
             && self.global_catalogs.iter().all(|server| earlier.global_catalogs.contains(server))
+            && self
+                .domain_servers
+                .iter()
+                .all(|(domain, urls)| earlier.domain_servers.get(domain) == Some(urls))
             && self.spns.is_subset(&earlier.spns)
             && self.hosts.is_subset(&earlier.hosts)
             && self.accounts.is_subset(&earlier.accounts)

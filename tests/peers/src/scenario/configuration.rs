@@ -36,13 +36,20 @@ impl Running {
             Some((domain, others)) => {
                 let (ca, password) =
                     (write(dir, "ca.pem", self.ca_pem()), write(dir, "directory_password", READER_PASSWORD));
+                // Controllers of other domains are found by SRV, which names their LDAP port: StartTLS there.
+                let start_tls = self.controllers.len() + self.trusting.len() > 1;
+                let (server, catalog) = if start_tls {
+                    (self.ldap_url(), self.gc_url())
+                } else {
+                    (self.ldaps_url(), self.gcs_url())
+                };
                 let also: Vec<String> = others.iter().map(|name| quoted(name)).collect();
                 let _ = write!(
                     yaml,
-                    "directory:\n  domain: {}\n  servers: [{}]\n  global_catalogs: [{}]\n  also: [{}]\n  bind: {{ method: simple, user: {}, password_file: {password} }}\n  ca_file: {ca}\n",
+                    "directory:\n  domain: {}\n  servers: [{}]\n  global_catalogs: [{}]\n  start_tls: {start_tls}\n  also: [{}]\n  bind: {{ method: simple, user: {}, password_file: {password} }}\n  ca_file: {ca}\n",
                     quoted(domain),
-                    quoted(&self.ldaps_url()),
-                    quoted(&self.gcs_url()),
+                    quoted(&server),
+                    quoted(&catalog),
                     also.join(", "),
                     quoted(&format!("{READER}@{domain}")),
                 );
