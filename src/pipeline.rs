@@ -386,12 +386,14 @@ fn dns_question(
         question.names.extend(hosts.filter_map(|expected| expected.spn.host()));
     }
     let in_scope = outlines.is_empty() || outlines.iter().any(|outline| outline.scope.is_ok());
-    if settings.directory.enabled && settings.directory.servers.is_empty() && in_scope {
-        if let Some(domain) = domain(settings, evidence, now) {
-            let names = ServiceNames::of(settings, evidence, &domain, now);
-            question.services.extend(names.controllers);
-            question.services.extend(names.catalogs);
-        }
+    if settings.directory.enabled
+        && settings.directory.servers.is_empty()
+        && in_scope
+        && let Some(domain) = domain(settings, evidence, now)
+    {
+        let names = ServiceNames::of(settings, evidence, &domain, now);
+        question.services.extend(names.controllers);
+        question.services.extend(names.catalogs);
     }
     if settings.directory.enabled && in_scope {
         let others = other_domains(settings, evidence, outlines, now);

@@ -18,7 +18,6 @@ use hickory_resolver::{Resolver, TokioResolver, system_conf};
 
 use super::decode::{Answer, Data, Kind, Look, Record};
 use super::error::Error;
-use crate::model::host::HostName;
 
 /// One refresh's way to the servers. Made anew each time, so that a changed `resolv.conf` counts; nothing is kept, since
 /// the cache is off.

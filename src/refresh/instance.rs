@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::model::connections::ConnectionsQuestion;
+use crate::model::evidence::{InstanceEvidence, Probe};
 use crate::model::observed::{Failure, FailureKind};
 use crate::pipeline::Questions;
 use crate::sqlserver::{self, NtlmWish, Session};
@@ -26,27 +27,35 @@ pub(super) struct Task {
     pub(super) gate: Arc<Gate>,
 }
 
-/// When a probe is due.
+/// When a probe of this instance is due, and how it went before.
 struct Due {
-    at: Instant,
+    probe: Probe,
     interval: Duration,
+    at: Instant,
     failures: u32,
+    was_up: Option<bool>,
 }
 
 impl Due {
-    fn new(interval: Duration) -> Self {
+    fn new(probe: Probe, interval: Duration) -> Self {
         let at = Instant::now() + schedule::first(interval, fastrand::f64());
-        Self { at, interval, failures: 0 }
+        Self { probe, interval, at, failures: 0, was_up: None }
     }
 
-    fn note(&mut self, started: Instant, is_good: bool) {
-        self.failures = if is_good { 0 } else { self.failures.saturating_add(1) };
+    fn note(&mut self, settings: &sqlserver::Settings, started: Instant, outcome: &Result<(), Failure>) {
+        let address = settings.address.to_string();
+        log_change(self.probe.name(), Some(&address), self.was_up, outcome);
+        self.was_up = Some(outcome.is_ok());
+        self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
         self.at = started + schedule::next(self.interval, self.failures, fastrand::f64());
     }
 }
 
 /// How often a parked identity's secret is looked at again.
 pub(super) const PARKED_POLL: Duration = Duration::from_secs(5);
+
+/// How long the assembler may take to turn an answer into the next question.
+const NEXT_QUESTION: Duration = Duration::from_secs(1);
 
 /// Beyond the session's own deadline: only a fault of ours ever gets here.
 fn guard(settings: &sqlserver::Settings) -> Duration {
@@ -57,8 +66,8 @@ fn guard(settings: &sqlserver::Settings) -> Duration {
 pub(super) async fn run(mut task: Task) {
     let identity = task.settings.identity().map(|(name, secret)| Identity { name, secret: Some(secret) });
     let mut session = Session::new(task.settings.clone());
-    let mut instance = Due::new(task.intervals.sqlserver);
-    let mut connections = Due::new(task.intervals.connections);
+    let mut instance = Due::new(Probe::SqlServer, task.intervals.sqlserver);
+    let mut connections = Due::new(Probe::Connections, task.intervals.connections);
     connections.at = instance.at + Duration::from_millis(1);
     let mut asked: Option<(ConnectionsQuestion, Instant)> = None;
     loop {
@@ -83,55 +92,32 @@ pub(super) async fn run(mut task: Task) {
         }
         let started = Instant::now();
         let deadline = guard(&task.settings);
-        let (is_broken, failure) = if instance.at <= connections.at {
+        let (summary, is_broken) = if instance.at <= connections.at {
             let (outcome, is_broken) = contained("sqlserver", deadline, session.instance()).await;
-            instance.note(started, outcome.is_ok());
-            // The addresses just learnt decide what is local: count right after.
+            let summary = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+            let took = started.elapsed();
+            task.write(|slots| slots.sqlserver.record(now(), took, (), outcome));
+            instance.note(&task.settings, started, &summary);
             if asked.is_none() {
+                // The addresses just learnt decide what is local: count right after they have become a question.
+                let _ = tokio::time::timeout(NEXT_QUESTION, task.questions.changed()).await;
                 connections.at = Instant::now();
             }
-            let failure = outcome.as_ref().err().cloned();
-            let index = task.index;
-            task.record(
-                "sqlserver",
-                &failure,
-                |evidence, took| {
-                    if let Some(slots) = evidence.instances.get_mut(index) {
-                        slots.sqlserver.record(now(), took, (), outcome);
-                    }
-                },
-                started,
-            );
-            // The assembler turns the answer into the next question before connections are counted.
-            if failure.is_none() && asked.is_none() {
-                let _ = tokio::time::timeout(Duration::from_secs(1), task.questions.changed()).await;
-            }
-            (is_broken, failure)
+            (summary, is_broken)
         } else {
-            let question = task.question();
-            let (outcome, is_broken) =
-                contained("connections", deadline, session.connections(&question, NtlmWish::Yes)).await;
-            connections.note(started, outcome.is_ok());
+            let ask = session.connections(&question, NtlmWish::Yes);
+            let (outcome, is_broken) = contained("connections", deadline, ask).await;
+            let summary = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+            let took = started.elapsed();
             asked = Some((question.clone(), started));
-            let failure = outcome.as_ref().err().cloned();
-            let index = task.index;
-            task.record(
-                "connections",
-                &failure,
-                |evidence, took| {
-                    if let Some(slots) = evidence.instances.get_mut(index) {
-                        slots.connections.record(now(), took, question, outcome);
-                    }
-                },
-                started,
-            );
-            (is_broken, failure)
+            task.write(|slots| slots.connections.record(now(), took, question, outcome));
+            connections.note(&task.settings, started, &summary);
+            (summary, is_broken)
         };
         if is_broken == IsBroken::Yes {
             session = Session::new(task.settings.clone());
         }
-        if let (Some(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) = (&failure, &identity)
-        {
+        if let (Err(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) = (&summary, &identity) {
             task.gate.park(identity);
         }
     }
@@ -143,23 +129,11 @@ impl Task {
         questions.connections.get(self.index).cloned().unwrap_or_default()
     }
 
-    fn record(
-        &self,
-        probe: &'static str,
-        failure: &Option<Failure>,
-        write: impl FnOnce(&mut crate::model::evidence::Evidence, Duration),
-        started: Instant,
-    ) {
-        let took = started.elapsed();
-        let before = {
-            let evidence = self.board.read();
-            evidence.instances.get(self.index).and_then(|slots| match probe {
-                "sqlserver" => slots.sqlserver.is_up(),
-                _ => slots.connections.is_up(),
-            })
-        };
-        self.board.write(|evidence| write(evidence, took));
-        let outcome = failure.clone().map_or(Ok(()), Err);
-        log_change(probe, Some(&self.settings.address.to_string()), before, &outcome);
+    fn write(&self, change: impl FnOnce(&mut InstanceEvidence)) {
+        self.board.write(|evidence| {
+            if let Some(slots) = evidence.instances.get_mut(self.index) {
+                change(slots);
+            }
+        });
     }
 }

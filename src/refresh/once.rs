@@ -47,8 +47,8 @@ struct Sessions {
 
 /// A session on its way back, with what it learnt.
 enum Back {
-    Instance(usize, sqlserver::Session),
-    Directory(directory::Session),
+    Instance(usize, Box<sqlserver::Session>),
+    Directory(Box<directory::Session>),
     Dns(dns::Session),
     Nobody,
 }
@@ -69,7 +69,7 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
                             slots.sqlserver.record(now(), took, (), outcome);
                         }
                     });
-                    (Back::Instance(index, session), write)
+                    (Back::Instance(index, Box::new(session)), write)
                 });
             }
         }
@@ -108,7 +108,7 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
             let took = started.elapsed();
             let write: Write =
                 Box::new(move |evidence| evidence.directory.record(now(), took, question, outcome));
-            (Back::Directory(session), write)
+            (Back::Directory(Box::new(session)), write)
         });
     }
     let any = !running.is_empty();
@@ -119,10 +119,10 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
                 match back {
                     Back::Instance(index, session) => {
                         if let Some(place) = sessions.instances.get_mut(index) {
-                            *place = Some(session);
+                            *place = Some(*session);
                         }
                     }
-                    Back::Directory(session) => sessions.directory = Some(session),
+                    Back::Directory(session) => sessions.directory = Some(*session),
                     Back::Dns(session) => sessions.dns = Some(session),
                     Back::Nobody => {}
                 }

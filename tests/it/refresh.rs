@@ -212,7 +212,7 @@ async fn a_refused_login_is_offered_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hostile_answers_are_failures_and_pass() {
+async fn hostile_answers_of_a_sql_server_are_failures_and_pass() {
     let world = World::start("healthy");
     let refresh = Refresh::start(&parts(&world));
     let mut latest = refresh.latest();
@@ -245,6 +245,15 @@ async fn hostile_answers_are_failures_and_pass() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_answers_of_a_directory_are_failures_and_pass() {
+    let world = World::start("healthy");
+    let refresh = Refresh::start(&parts(&world));
+    let mut latest = refresh.latest();
+    until(&mut latest, "healthy", |a| verdict(a) == Verdict::Healthy).await;
+    let limit = seconds(20);
     let controller = world.running.controller();
     for behaviour in [
         LdapBehaviour::Garbage,

@@ -118,6 +118,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 }
 
 /// Seconds since 1970 by this machine's clock.
+#[expect(clippy::disallowed_methods, reason = "a peer lives by the clock of this machine")]
 pub(super) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as i64)
 }

@@ -12,6 +12,7 @@ pub(crate) const TICKS_PER_DAY: f64 = 300.0 * SECONDS_PER_DAY;
 pub(crate) const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// The wall clock.
+#[expect(clippy::disallowed_methods, reason = "a peer lives by the clock of this machine")]
 pub(crate) fn now() -> f64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH_DAYS + elapsed.as_secs_f64() / SECONDS_PER_DAY
