@@ -17,7 +17,7 @@ struct Exporter {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     done: tokio::task::JoinHandle<()>,
-    _world: World,
+    world: World,
 }
 
 impl Exporter {
@@ -33,7 +33,7 @@ impl Exporter {
             })
             .await;
         });
-        Self { address, stop: Some(stop), done, _world: world }
+        Self { address, stop: Some(stop), done, world }
     }
 
     async fn ask(&self, request: &str) -> Reply {
@@ -194,6 +194,24 @@ async fn a_stop_drains_and_then_refuses() {
     assert!(String::from_utf8_lossy(&rest).contains("mssql_kerberos_exporter_build_info"));
     tokio::time::timeout(Duration::from_secs(10), &mut exporter.done).await.expect("stopped").unwrap();
     assert!(TcpStream::connect(exporter.address).await.is_err(), "the port is closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scrape_waits_for_nobody() {
+    let exporter =
+        Exporter::start(|yaml| quick(yaml).replace("directory:\n", "directory:\n  timeout: 300s\n")).await;
+    let running = &exporter.world.running;
+    running.servers[0].set_behaviour(peers::tds::Behaviour::HangAtAccept);
+    running.servers[0].kill_sessions();
+    running.controller().behave(peers::ldap::Behaviour::BlackHole);
+    running.dns.behave(peers::dns::DnsBehaviour::Silent);
+    // With deadlines of minutes towards the peers, each of these pages comes at once or not at all.
+    for _ in 0..50 {
+        for path in ["/metrics", "/explain", "/-/healthy"] {
+            let reply = tokio::time::timeout(Duration::from_secs(5), exporter.get(path)).await.expect(path);
+            assert_eq!(reply.status, 200, "{path}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,7 @@ fn check(case: &Case<'_>) -> Judged {
         Ok(match outcome {
             StatementOutcome::Refused { number, for_permission: true, right } => {
                 let text = format!("error {number}: the login {} lacks {right}", instance.properties.login);
-                let grant = Change::TransactSql(format!("GRANT {right} TO [{login}];"));
+                let grant = Change::TransactSql(format!("USE master; GRANT {right} TO [{login}];"));
                 Some(Subject::new(*name, text).then(grant))
             }
             StatementOutcome::Answered
@@ -59,6 +59,6 @@ mod tests {
         // A workgroup server's connections are counted all the same.
         assert_eq!(judge(outcome(300, true).workgroup()), Seen::applies(&["listeners"]));
         let commands = Bench::commands(&outcome(300, true).finding(&super::RULE).subjects[0]);
-        assert_eq!(commands, ["GRANT VIEW SERVER STATE TO [CORP\\mon]]itor];"]);
+        assert_eq!(commands, ["USE master; GRANT VIEW SERVER STATE TO [CORP\\mon]]itor];"]);
     }
 }

@@ -17,14 +17,13 @@ use super::Connection;
 pub(in super::super) struct Gate(Arc<AtomicBool>);
 
 /// Held by the thread for as long as the library has not come back.
-#[cfg_attr(
-    not(any(windows, feature = "gssapi")),
-    expect(dead_code, reason = "this build has no integrated login")
-)]
 struct Running(Gate);
 
 impl Gate {
-    #[cfg_attr(not(any(windows, feature = "gssapi")), expect(dead_code, reason = "as above"))]
+    #[cfg_attr(
+        not(any(windows, feature = "gssapi")),
+        expect(dead_code, reason = "this build has no integrated login")
+    )]
     fn enter(&self) -> Option<Running> {
         let entered = self.0.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok();
         entered.then(|| Running(self.clone()))
