@@ -8,6 +8,8 @@
     reason = "tests fail by panicking"
 )]
 
+mod catalogue;
+
 mod commands;
 
 mod config;
@@ -15,6 +17,8 @@ mod config;
 mod refresh;
 
 mod scenarios;
+
+mod statements;
 
 mod tidy;
 
