@@ -10,6 +10,15 @@
 
 mod config;
 
+#[cfg(feature = "gssapi")]
+mod formats;
+
+#[cfg(feature = "gssapi")]
+mod lab;
+
+#[cfg(feature = "gssapi")]
+mod prometheus;
+
 mod scenarios;
 
 mod world;
