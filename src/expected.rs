@@ -303,14 +303,14 @@ pub struct Expected {
 /// The names of a group's listeners, where known: AD's `dNSHostName` of the listener's computer object.
 pub type ListenerNames<'a> = &'a dyn Fn(&GroupListener) -> Known<HostName>;
 
-/// The SPNs that clients will ask for (JUDGEMENT 2), each once, and what could not be told.
+/// The SPNs that clients will ask for (JUDGEMENT 2), each once, and for which kinds more could not be told.
 pub fn spns(
     settings: &InstanceSettings,
     instance: &Instance,
     names: &Names,
     ports: &Ports,
     listener_name: ListenerNames<'_>,
-) -> (Vec<Expected>, Vec<Gap>) {
+) -> (Vec<Expected>, Vec<(SpnKind, Gap)>) {
     let mut list = List { names, ports, rows: Vec::new(), gaps: Vec::new() };
     instance_forms(&mut list, settings, instance);
     match &instance.availability {
@@ -321,14 +321,15 @@ pub fn spns(
         }
         Err(gap) => {
             alias_forms(&mut list, settings);
-            list.gaps.push(gap.clone());
+            list.gaps.push((SpnKind::Listener, gap.clone()));
+            list.gaps.push((SpnKind::Routing, gap.clone()));
         }
     }
     match &instance.endpoints {
         Ok(endpoints) => endpoint_forms(&mut list, endpoints),
-        Err(gap) => list.gaps.push(gap.clone()),
+        Err(gap) => list.gaps.push((SpnKind::Endpoint, gap.clone())),
     }
-    list.gaps.retain(|gap| gap.reason.is_failing());
+    list.gaps.retain(|(_, gap)| gap.reason.is_failing());
     (list.rows, list.gaps)
 }
 
@@ -337,7 +338,7 @@ struct List<'a> {
     names: &'a Names,
     ports: &'a Ports,
     rows: Vec<Expected>,
-    gaps: Vec<Gap>,
+    gaps: Vec<(SpnKind, Gap)>,
 }
 
 impl List<'_> {
@@ -422,17 +423,20 @@ fn listener_forms(list: &mut List<'_>, availability: &Availability, listener_nam
         let name = match listener_name(listener) {
             Ok(name) => name,
             Err(gap) => {
-                list.gaps.push(gap);
+                list.gaps.push((SpnKind::Listener, gap));
                 continue;
             }
         };
         let why = format!("listener of availability group {}", listener.group);
         let Some(port) = listener.port else {
-            list.gaps.push(Gap::peer_failed(format!(
-                "listener {} of availability group {} has no port in SQL Server: \
+            list.gaps.push((
+                SpnKind::Listener,
+                Gap::peer_failed(format!(
+                    "listener {} of availability group {} has no port in SQL Server: \
                  ALTER AVAILABILITY GROUP … MODIFY LISTENER gives it one",
-                listener.dns_name, listener.group
-            )));
+                    listener.dns_name, listener.group
+                )),
+            ));
             continue;
         };
         let mut rows = vec![list.add(

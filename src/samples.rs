@@ -17,10 +17,10 @@ use crate::model::dns::{DnsFacts, Forward, Reverse};
 use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
 use crate::model::host::HostName;
 use crate::model::instance::{
-    Availability, ClockReading, Instance, Listener, OwnSession, Platform, Properties, Purpose, Registry,
-    Service, TcpEntry,
+    Availability, ClockReading, Endpoint, Group, GroupListener, Instance, Listener, OwnSession, Platform,
+    Properties, Purpose, Registry, Service, TcpEntry,
 };
-use crate::model::machine::Machine;
+use crate::model::machine::{HostsLine, Machine};
 use crate::model::observed::{Failure, FailureKind, Gap, Now};
 use crate::model::settings::{
     AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds,
@@ -245,6 +245,12 @@ pub(crate) struct Bench {
     holders: BTreeMap<String, Vec<Spn>>,
     hidden: BTreeSet<String>,
     not_asked: BTreeSet<Spn>,
+    /// The instance has never answered.
+    pub(crate) is_silent: bool,
+    /// How long ago each account was changed.
+    pub(crate) account_age_days: f64,
+    /// A second instance of the same host, if there is one.
+    second: Option<Instance>,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
     at_home: BTreeMap<String, Vec<Spn>>,
 }
@@ -301,6 +307,9 @@ impl Bench {
                 domain: Some(host("corp.contoso.com")),
             },
             failure: None,
+            is_silent: false,
+            account_age_days: 90.0,
+            second: None,
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
             not_asked: BTreeSet::new(),
@@ -382,6 +391,102 @@ impl Bench {
         self
     }
 
+    /// TCP/IP off: nothing listens.
+    pub(crate) fn tcp_off(mut self) -> Self {
+        self.instance.listeners = Ok(Vec::new());
+        if let Ok(registry) = &mut self.instance.registry {
+            registry.tcp_enabled = Some(false);
+        }
+        self
+    }
+
+    /// The instance listens on this address only.
+    pub(crate) fn listen_on(&mut self, address: &str, port: u16) {
+        self.instance.listeners = Ok(vec![listener(address, port)]);
+        let address = address.parse().unwrap();
+        if let Ok(addresses) = &mut self.machine.addresses {
+            addresses.push(address);
+        }
+        if let Ok(registry) = &mut self.instance.registry {
+            registry.listen_on_all = Some(false);
+            registry.tcp_entries.push(TcpEntry {
+                name: "IP1".into(),
+                enabled: Some(true),
+                address: Some(address),
+                static_ports: vec![port],
+                dynamic_port: None,
+            });
+        }
+    }
+
+    /// A listener of the availability group AG1, of which this replica is primary, with its computer object.
+    pub(crate) fn listener(mut self, dns_name: &str, port: Option<u16>) -> Self {
+        let availability = self.instance.availability.as_mut().unwrap();
+        availability.groups.push(Group {
+            name: "AG1".into(),
+            role: Some("PRIMARY".into()),
+            is_distributed: false,
+        });
+        availability.listeners.push(GroupListener {
+            group: "AG1".into(),
+            dns_name: dns_name.into(),
+            port,
+            is_distributed_network_name: false,
+            online_addresses: vec!["10.77.0.50".parse().unwrap()],
+        });
+        let computer = Computer {
+            names: names(&format!("{dns_name}$")),
+            dns_host_name: Some(host(&format!("{dns_name}.corp.contoso.com"))),
+            additional_names: Vec::new(),
+        };
+        if let Some(facts) = &mut self.facts {
+            facts.computers.insert(AccountKey::computer(None, dns_name), Ok(Lookup::Found(computer)));
+        }
+        self
+    }
+
+    pub(crate) fn routing_url(mut self, url: &str) -> Self {
+        self.instance.availability.as_mut().unwrap().routing_urls.push(url.into());
+        self
+    }
+
+    pub(crate) fn endpoint(mut self, port: u16, authentication: &str) -> Self {
+        let endpoint = Endpoint { name: "Hadr_endpoint".into(), port, authentication: authentication.into() };
+        self.instance.endpoints.as_mut().unwrap().push(endpoint);
+        self
+    }
+
+    /// What DNS says of a name.
+    pub(crate) fn forward(&mut self, name: &str, forward: Forward) {
+        self.dns.as_mut().unwrap().names.insert(host(name), forward);
+    }
+
+    /// What DNS says of an address.
+    pub(crate) fn reverse(&mut self, address: &str, reverse: Reverse) {
+        self.dns.as_mut().unwrap().addresses.insert(address.parse().unwrap(), reverse);
+    }
+
+    /// A line of the hosts file.
+    pub(crate) fn hosts_line(&mut self, address: &str, names: &[&str]) {
+        let lines = self.machine.hosts_file.as_mut().unwrap();
+        let line = lines.len() + 1;
+        let names = names.iter().map(|name| host(name)).collect();
+        lines.push(HostsLine { line, address: address.parse().unwrap(), names });
+    }
+
+    /// A second instance of the same host in the configuration, a copy of the first with this change.
+    pub(crate) fn second_instance(mut self, change: impl FnOnce(&mut Instance)) -> Self {
+        let mut second = self.instance.clone();
+        change(&mut second);
+        self.second = Some(second);
+        self.settings.instances.push(InstanceSettings {
+            name: "SECOND".into(),
+            address: "localhost".into(),
+            ..InstanceSettings::default()
+        });
+        self
+    }
+
     pub(crate) fn expect_port(mut self, port: u16) -> Self {
         self.settings.instances[0].expect_ports.insert(port);
         self
@@ -427,12 +532,16 @@ impl Bench {
     pub(crate) fn evidence(&self) -> Evidence {
         let age = Duration::from_secs(900);
         let at = now();
+        let failed = || Failure::new(FailureKind::Timeout, "10.77.0.1 did not answer within 5 s");
         let mut sqlserver = Slot::new(age);
-        sqlserver.record(at, Duration::from_millis(5), (), Ok(self.instance.clone()));
+        if self.is_silent {
+            sqlserver.record(at, Duration::from_millis(5), (), Err(failed()));
+        } else {
+            sqlserver.record(at, Duration::from_millis(5), (), Ok(self.instance.clone()));
+        }
         if let Some(failure) = &self.failure {
             sqlserver.record(at, Duration::from_millis(5), (), Err(failure.clone()));
         }
-        let failed = || Failure::new(FailureKind::Timeout, "10.77.0.1 did not answer within 5 s");
         let mut connections = Slot::new(age);
         let outcome = self.connections.clone().ok_or_else(failed);
         connections.record(at, Duration::from_millis(5), Default::default(), outcome);
@@ -440,12 +549,13 @@ impl Bench {
         dns.record(at, Duration::from_millis(5), Default::default(), self.dns.clone().ok_or_else(failed));
         let mut machine = Slot::new(age);
         machine.record(at, Duration::from_millis(5), (), Ok(self.machine.clone()));
-        let mut evidence = Evidence {
-            instances: vec![InstanceEvidence { sqlserver, connections }],
-            directory: Slot::new(age),
-            dns,
-            host: machine,
-        };
+        let mut instances = vec![InstanceEvidence { sqlserver, connections }];
+        if let Some(second) = &self.second {
+            let mut slots = InstanceEvidence { sqlserver: Slot::new(age), connections: Slot::new(age) };
+            slots.sqlserver.record(at, Duration::from_millis(5), (), Ok(second.clone()));
+            instances.push(slots);
+        }
+        let mut evidence = Evidence { instances, directory: Slot::new(age), dns, host: machine };
         // Twice, as names from the directory make more questions.
         for _ in 0..2 {
             let Ok(mut question) = pipeline::questions(&self.settings, &evidence, at).directory else {
@@ -490,6 +600,7 @@ impl Bench {
                 let mut account = account(&sam, &[]);
                 let spns = self.at_home.get(&sam).or_else(|| holders.get(&sam));
                 account.spns = Ok(spns.cloned().unwrap_or_default());
+                account.changed = Some(NOW as f64 - self.account_age_days * 86_400.0);
                 Ok(Lookup::Found(account))
             };
             facts.accounts.entry(key.clone()).or_insert(known);

@@ -1,36 +1,80 @@
-//! One future for every way of asking the process to stop. A second signal ends it at once.
+//! When to stop: SIGTERM or SIGINT on Unix, Ctrl-C on Windows. The first asks to finish, the second ends the process at
+//! once. Stops nothing itself.
 
-/// Completes at SIGTERM or SIGINT on Unix, at Ctrl-C on Windows.
+/// What a shell reports for a process that SIGINT ended (128 + 2), as after a second signal nothing was finished.
+const ABANDONED: i32 = 130;
+
+/// Completes at the first signal. From then on a second one ends the process at once. To be awaited once.
+///
+/// Where the system refuses to register for signals, their default action stays in force and this never completes.
 pub async fn requested() {
-    first().await;
-    tokio::spawn(async {
-        first().await;
-        // Whoever asks twice does not want to wait for the drain; 130 is the shell's code for an interrupted program.
-        std::process::exit(130);
+    let Some(mut signals) = Signals::listen() else { return std::future::pending().await };
+    let signal = signals.next().await;
+    tracing::info!(signal, "stopping; a second signal ends at once");
+    tokio::spawn(async move {
+        let signal = signals.next().await;
+        tracing::warn!(signal, "second signal: ending at once");
+        std::process::exit(ABANDONED);
     });
 }
 
 #[cfg(unix)]
-async fn first() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be listened to; only a kill ends this process");
-            std::future::pending::<()>().await;
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Option<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let registered = signal(SignalKind::terminate()).and_then(|terminate| {
+            signal(SignalKind::interrupt()).map(|interrupt| Self { terminate, interrupt })
+        });
+        registered.inspect_err(|error| tracing::error!(%error, "no signal handler")).ok()
+    }
+
+    async fn next(&mut self) -> &'static str {
+        // `None` would mean that no signal can come any more.
+        tokio::select! {
+            Some(()) = self.terminate.recv() => "SIGTERM",
+            Some(()) = self.interrupt.recv() => "SIGINT",
+            else => std::future::pending().await,
         }
     }
 }
 
-#[cfg(not(unix))]
-async fn first() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::error!(%error, "Ctrl-C cannot be listened to");
-        std::future::pending::<()>().await;
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> Option<Self> {
+        let registered = tokio::signal::windows::ctrl_c().map(Self);
+        registered.inspect_err(|error| tracing::error!(%error, "no signal handler")).ok()
+    }
+
+    async fn next(&mut self) -> &'static str {
+        match self.0.recv().await {
+            Some(()) => "Ctrl-C",
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_signal_completes_it() {
+        let terminate = async {
+            let own = std::process::id().to_string();
+            tokio::process::Command::new("kill").args(["-TERM", &own]).status().await.unwrap()
+        };
+        // Polled in this order: the handlers are registered before the signal is sent.
+        let ((), status) = tokio::join!(biased; requested(), terminate);
+        assert!(status.success());
     }
 }

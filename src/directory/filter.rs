@@ -117,7 +117,7 @@ mod tests {
         let realms = ["corp.contoso.com".to_owned()].into();
         expect_test::expect![[r#"
             [
-                "(|(sAMAccountName=sql01$)(sAMAccountName=svc)(sAMAccountName=svc\"sql)(servicePrincipalName=MSSQLSvc/sql01.corp.contoso.com*)(servicePrincipalName=MSSQLSvc/sql01.corp.contoso.com:1433)(userPrincipalName=MSSQLSvc/sql01.corp.contoso.com:1433@corp.contoso.com)(userPrincipalName=svc@contoso.com))",
+                "(|(sAMAccountName=sql01$)(sAMAccountName=svc\"sql)(sAMAccountName=svc)(servicePrincipalName=MSSQLSvc/sql01.corp.contoso.com*)(servicePrincipalName=MSSQLSvc/sql01.corp.contoso.com:1433)(userPrincipalName=MSSQLSvc/sql01.corp.contoso.com:1433@corp.contoso.com)(userPrincipalName=svc@contoso.com))",
             ]
         "#]]
         .assert_debug_eq(&forest(&question, &realms));

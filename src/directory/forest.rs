@@ -227,7 +227,7 @@ mod tests {
         let forest = forest();
         let twins = [
             entry("CN=a,DC=child,DC=corp,DC=contoso,DC=com", "sql01$", None),
-            entry("CN=b,DC=other,DC=corp,DC=contoso,DC=com", "sql01$", None),
+            entry("CN=b,DC=other,DC=contoso,DC=com", "sql01$", None),
         ];
         assert_eq!(forest.locate(&AccountKey::sam(None, "sql01$"), &twins), Located::Many);
         let twice = [twins[0].clone(), twins[0].clone()];

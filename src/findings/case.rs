@@ -1,7 +1,7 @@
 //! What a rule is given: one instance's evidence, and accessors that answer with the fact or the gap. Evidence is read
 //! only through them, so `?` inside a rule *is* the third state.
 
-use crate::expected::{Names, Ports, ServiceAccount};
+use crate::expected::{Names, Ports, ServiceAccount, SpnKind};
 use crate::model::account::Sid;
 use crate::model::connections::Connections;
 use crate::model::directory::{Account, DirectoryFacts, Holder};
@@ -153,6 +153,11 @@ impl<'a> Case<'a> {
         filter: impl Fn(&JudgedSpn) -> bool + 'a,
     ) -> Known<impl Iterator<Item = &'a JudgedSpn>> {
         self.spns().map(|spns| spns.iter().filter(move |spn| filter(spn)))
+    }
+
+    /// What stands in the way of expecting more SPNs of these kinds.
+    pub fn expectation_gaps(&self, of: impl Fn(SpnKind) -> bool) -> Vec<Gap> {
+        self.picture.gaps.iter().filter(|(kind, _)| of(*kind)).map(|(_, gap)| gap.clone()).collect()
     }
 
     /// The outcome of a cause, for a symptom.

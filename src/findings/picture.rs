@@ -1,7 +1,7 @@
 //! What is worked out once for each instance and shared by rules, metrics and the next questions: is there a domain,
 //! which names and ports, which account, which SPNs, and the state of each. Pure.
 
-use crate::expected::{self, Expected, NameEvidence, Names, Ports, ServiceAccount};
+use crate::expected::{self, Expected, NameEvidence, Names, Ports, ServiceAccount, SpnKind};
 use crate::model::account::AccountKey;
 use crate::model::directory::{Account, AccountNames, Computer, DirectoryFacts, Lookup};
 use crate::model::dns::{DnsFacts, Forward};
@@ -28,7 +28,7 @@ pub struct Outline {
     /// The SPNs that clients will ask for.
     pub expected: Known<Vec<Expected>>,
     /// What stands in the way of expecting more.
-    pub gaps: Vec<Gap>,
+    pub gaps: Vec<(SpnKind, Gap)>,
 }
 
 /// The whole picture of one instance.
@@ -47,7 +47,7 @@ pub struct Picture {
     /// The state of each expected SPN.
     pub spns: Known<Vec<JudgedSpn>>,
     /// What stands in the way of expecting more.
-    pub gaps: Vec<Gap>,
+    pub gaps: Vec<(SpnKind, Gap)>,
     /// Why no new bad state of an SPN may be claimed now.
     pub settling: Settling,
 }

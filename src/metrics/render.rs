@@ -60,12 +60,18 @@ impl Collector for Snapshot {
             for sample in &filled.samples {
                 let labels: Vec<(&str, &str)> =
                     names.iter().copied().zip(sample.labels.iter().map(String::as_str)).collect();
-                match family.kind {
-                    Kind::Gauge => ConstGauge::new(sample.value).encode(metric.encode_family(&labels)?)?,
-                    Kind::Counter => {
-                        ConstCounter::new(sample.value).encode(metric.encode_family(&labels)?)?
+                match (family.kind, labels.is_empty()) {
+                    (Kind::Gauge, true) => metric.encode_gauge(&sample.value)?,
+                    (Kind::Counter, true) => {
+                        metric.encode_counter::<[(&str, &str); 0], f64, f64>(&sample.value, None)?
                     }
-                    Kind::Info => metric.encode_info(&labels)?,
+                    (Kind::Gauge, false) => {
+                        ConstGauge::new(sample.value).encode(metric.encode_family(&labels)?)?;
+                    }
+                    (Kind::Counter, false) => {
+                        ConstCounter::new(sample.value).encode(metric.encode_family(&labels)?)?;
+                    }
+                    (Kind::Info, _) => metric.encode_info(&labels)?,
                 }
             }
         }

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::model::directory::DirectoryQuestion;
+use crate::model::dns::DnsQuestion;
 use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
 use crate::model::observed::{Failure, FailureKind, Gap, Known};
 use crate::model::settings::Settings;
@@ -179,7 +181,8 @@ async fn assemble(
     }
 }
 
-/// Whether every enabled probe has run once, or has nothing to be asked: what readiness means (DESIGN 5).
+/// Whether every enabled probe has run once, or has nothing to be asked: what readiness means (DESIGN 5). A probe that
+/// answers must have answered the whole of its question, so that the first page after "ready" is a judgement.
 pub fn has_run_once(assessment: &Assessment) -> bool {
     let evidence = &assessment.evidence;
     let questions = pipeline::questions(&assessment.settings, evidence, assessment.at);
@@ -187,21 +190,20 @@ pub fn has_run_once(assessment: &Assessment) -> bool {
         .instances
         .iter()
         .all(|slots| slots.sqlserver.latest.is_some() && slots.connections.latest.is_some());
-    let dns_covers = |asked: &crate::model::dns::DnsQuestion| {
-        evidence.dns.good.as_ref().is_some_and(|good| asked.is_part_of(&good.question))
-            || evidence.dns.is_up() == Some(false)
-    };
-    own && has_run(&evidence.host, &Ok(()), |()| true)
-        && has_run(&evidence.dns, &questions.dns, dns_covers)
-        && has_run(&evidence.directory, &questions.directory, |_| true)
+    own && has_run(&evidence.host, &Ok(()), |(), ()| true)
+        && has_run(&evidence.dns, &questions.dns, DnsQuestion::is_part_of)
+        && has_run(&evidence.directory, &questions.directory, DirectoryQuestion::is_part_of)
 }
 
-fn has_run<Q, F>(slot: &Slot<Q, F>, question: &Known<Q>, covers: impl Fn(&Q) -> bool) -> bool {
-    slot.off.is_some()
-        || match question {
-            Ok(question) => slot.latest.is_some() && covers(question),
-            Err(_) => true,
+fn has_run<Q, F>(slot: &Slot<Q, F>, question: &Known<Q>, is_part_of: fn(&Q, &Q) -> bool) -> bool {
+    match (question, slot.is_up()) {
+        _ if slot.off.is_some() => true,
+        (Err(_), _) | (_, Some(false)) => true,
+        (Ok(_), None) => false,
+        (Ok(question), Some(true)) => {
+            slot.good.as_ref().is_some_and(|good| is_part_of(question, &good.question))
         }
+    }
 }
 
 /// Runs one ask; a panic inside a driver becomes a failed answer.

@@ -8,6 +8,8 @@
     reason = "tests fail by panicking"
 )]
 
+mod commands;
+
 mod config;
 
 #[cfg(feature = "gssapi")]
@@ -19,6 +21,12 @@ mod lab;
 #[cfg(feature = "gssapi")]
 mod prometheus;
 
+mod refresh;
+
 mod scenarios;
+
+mod tidy;
+
+mod web;
 
 mod world;

@@ -25,7 +25,7 @@ fn check(case: &Case<'_>) -> Judged {
         Status::Duplicate => Ok(Some(subject(case, spn))),
         Status::Good | Status::Missing | Status::Misplaced => Ok(None),
     })
-    .and_gaps(case.picture.gaps.iter().cloned())
+    .and_gaps(case.expectation_gaps(|_| true))
 }
 
 fn subject(case: &Case<'_>, duplicate: &JudgedSpn) -> Subject {

@@ -26,7 +26,7 @@ fn check(case: &Case<'_>) -> Judged {
         Status::Missing => Ok(Some(subject(case, spn))),
         Status::Good | Status::Duplicate | Status::Misplaced => Ok(None),
     })
-    .and_gaps(case.picture.gaps.iter().cloned())
+    .and_gaps(case.expectation_gaps(|kind| !kind.is_a_name_of_its_own()))
 }
 
 fn subject(case: &Case<'_>, missing: &JudgedSpn) -> Subject {

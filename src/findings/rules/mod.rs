@@ -2,12 +2,85 @@
 
 use super::Rule;
 
+mod account_not_found;
+mod alias_spn_elsewhere;
+mod alias_without_spn;
+mod dns_address_not_listening;
 mod duplicate_spn;
+mod dynamic_port;
+mod dynamic_port_spn_at_risk;
+mod endpoint_ntlm;
+mod exporter_credentials_rejected;
+mod exporter_overprivileged;
+mod forward_dns_missing;
+mod hosts_file_override;
+mod listener_account_mismatch;
+mod listener_spn_missing;
+mod local_account;
+mod malformed_spn;
+mod misplaced_spn;
 mod missing_spn;
+mod not_domain_joined;
 mod ntlm_fallback;
+mod outside_forest;
+mod permission_missing;
+mod port_not_listening;
+mod recommended_spn_elsewhere;
+mod remote_tcp_off;
+mod replication_lag;
+mod restart_pending;
+mod reverse_dns_mismatch;
+mod reverse_dns_missing;
+mod reverse_dns_mixed;
+mod routing_url_mismatch;
+mod server_name_mismatch;
+mod short_name_spn_elsewhere;
+mod spn_conflict;
+mod stale_spn;
+mod tcp_disabled;
+mod upn_shadows_spn;
+mod wrong_dns_suffix;
 
-/// Rules that look at evidence alone.
-pub const CAUSES: &[&Rule] = &[&missing_spn::RULE, &duplicate_spn::RULE];
+/// Rules that look at evidence alone, in the order of the catalogue.
+pub const CAUSES: &[&Rule] = &[
+    &missing_spn::RULE,
+    &duplicate_spn::RULE,
+    &misplaced_spn::RULE,
+    &spn_conflict::RULE,
+    &recommended_spn_elsewhere::RULE,
+    &short_name_spn_elsewhere::RULE,
+    &listener_spn_missing::RULE,
+    &listener_account_mismatch::RULE,
+    &alias_without_spn::RULE,
+    &alias_spn_elsewhere::RULE,
+    &routing_url_mismatch::RULE,
+    &endpoint_ntlm::RULE,
+    &stale_spn::RULE,
+    &malformed_spn::RULE,
+    &upn_shadows_spn::RULE,
+    &replication_lag::RULE,
+    &dynamic_port::RULE,
+    &dynamic_port_spn_at_risk::RULE,
+    &tcp_disabled::RULE,
+    &remote_tcp_off::RULE,
+    &restart_pending::RULE,
+    &port_not_listening::RULE,
+    &server_name_mismatch::RULE,
+    &not_domain_joined::RULE,
+    &local_account::RULE,
+    &account_not_found::RULE,
+    &outside_forest::RULE,
+    &forward_dns_missing::RULE,
+    &reverse_dns_mismatch::RULE,
+    &reverse_dns_mixed::RULE,
+    &reverse_dns_missing::RULE,
+    &wrong_dns_suffix::RULE,
+    &dns_address_not_listening::RULE,
+    &hosts_file_override::RULE,
+    &permission_missing::RULE,
+    &exporter_credentials_rejected::RULE,
+    &exporter_overprivileged::RULE,
+];
 
 /// Rules that look at the causes' outcomes too.
 pub const SYMPTOMS: &[&Rule] = &[&ntlm_fallback::RULE];
@@ -16,3 +89,6 @@ pub const SYMPTOMS: &[&Rule] = &[&ntlm_fallback::RULE];
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     CAUSES.iter().chain(SYMPTOMS).copied()
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,18 @@ pub struct Running {
     pub(super) instance_settings: Vec<String>,
     pub(super) domains: Vec<String>,
     // Last: the servers above stop before the threads they run on.
-    _runtime: tokio::runtime::Runtime,
+    _threads: Threads,
+}
+
+/// The threads of the SQL Servers. A test may drop them inside its own runtime, where waiting is not allowed.
+struct Threads(Option<tokio::runtime::Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Running {
@@ -120,7 +131,7 @@ impl Running {
             servers,
             instance_settings,
             domains,
-            _runtime: runtime,
+            _threads: Threads(Some(runtime)),
         })
     }
 

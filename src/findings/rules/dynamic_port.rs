@@ -1,0 +1,82 @@
+//! `dynamic_port`: the instance chose a port itself and its SPN is good today. Fine where the account registers itself; a fact
+//! that firewalls and hand-made SPNs should know.
+
+use crate::expected::LivePort;
+use crate::findings::spns::{JudgedSpn, Status};
+use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
+use crate::model::change::Change;
+use crate::model::observed::{Gap, Known};
+use crate::model::spn::Spn;
+
+pub(super) const RULE: Rule = Rule {
+    name: "dynamic_port",
+    severity: Severity::Info,
+    escalates: false,
+    scope: Scope::Domain,
+    meaning: "The instance chose its port itself, and that port's SPN is good. The advice against dynamic ports holds \
+              where SPNs are registered by hand.",
+    seen: "A live port that is no configured static port, while TcpDynamicPorts is set for the addresses in use.",
+    repair: "If SPNs are registered by hand: give the instance a static port.",
+    source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/using-kerberosmngr-sqlserver",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Judged {
+    each(case, |spn| matches!(spn.status, Status::Good))
+}
+
+/// A subject for each dynamic port whose SPN is in a state that the caller wants.
+pub(super) fn each(case: &Case<'_>, wanted: impl Fn(&JudgedSpn) -> bool) -> Judged {
+    let live = case.ports().map(|ports| ports.live.iter());
+    Judged::each(live, "no TCP port", |live| judge(case, live, &wanted))
+}
+
+fn judge(case: &Case<'_>, live: &LivePort, wanted: impl Fn(&JudgedSpn) -> bool) -> Known<Option<Subject>> {
+    if !live.is_dynamic.clone()? {
+        return Ok(None);
+    }
+    let spn = Spn::with_port(&case.names()?.primary, live.port);
+    let judged = case.spns()?.iter().find(|judged| judged.expected.spn == spn);
+    let judged = judged.ok_or_else(|| Gap::peer_failed(format!("{} is not judged", spn.label())))?;
+    if let Status::Unknown(gap) = &judged.status {
+        return Err(gap.clone());
+    }
+    if !wanted(judged) {
+        return Ok(None);
+    }
+    let entries = entries(case);
+    let text =
+        format!("port {} was chosen at start (TCP Dynamic Ports under {})", live.port, entries.join(", "));
+    Ok(Some(Subject::new(spn.label(), text).then(Change::SetStaticPort { entries, port: live.port })))
+}
+
+/// The registry entries in use: the KB's remedy branches on them.
+fn entries(case: &Case<'_>) -> Vec<String> {
+    let Ok(registry) = case.registry() else { return Vec::new() };
+    let effective = crate::expected::effective_entries(registry);
+    effective
+        .into_iter()
+        .filter(|entry| entry.dynamic_port.is_some())
+        .map(|entry| entry.name.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::samples::{Bench, Seen};
+
+    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:50123";
+
+    #[test]
+    fn outcomes() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        let dynamic = || Bench::new().dynamic_port(50_123);
+        assert_eq!(judge(dynamic()), Seen::applies(&[PORT]));
+        assert_eq!(judge(Bench::new()), Seen::clear());
+        assert_eq!(judge(dynamic().spns("svc_old", &[PORT])), Seen::clear());
+        assert_eq!(judge(dynamic().no_directory()), Seen::unknown());
+        let blind = dynamic().with(|bench| bench.instance.registry = Err(Bench::refused()));
+        assert_eq!(judge(blind), Seen::unknown());
+        assert_eq!(judge(Bench::new().ports(&[])), Seen::not_applicable());
+    }
+}

@@ -1,0 +1,46 @@
+//! `dynamic_port_spn_at_risk`: the instance chose its port itself and that port's SPN is not good: each restart may bring a
+//! port without an SPN.
+
+use crate::findings::spns::Status;
+use crate::findings::{Case, Judged, Rule, Scope, Severity};
+
+use super::dynamic_port::each;
+
+pub(super) const RULE: Rule = Rule {
+    name: "dynamic_port_spn_at_risk",
+    severity: Severity::Warning,
+    escalates: false,
+    scope: Scope::Domain,
+    meaning: "The instance chose its port itself and the SPN of that port is not good: the account does not keep it up, \
+              and the next restart may bring yet another port.",
+    seen: "A live port that is no configured static port, and the state of its SPN.",
+    repair: "Give the instance a static port and register its SPN.",
+    source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Judged {
+    each(case, |spn| !matches!(spn.status, Status::Good))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::change::Change;
+    use crate::samples::{Bench, Seen};
+
+    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:50123";
+    const NAME: &str = "MSSQLSvc/sql01.corp.contoso.com";
+
+    #[test]
+    fn outcomes() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        let risky = || Bench::new().dynamic_port(50_123).spns("svc_sql", &[NAME]);
+        assert_eq!(judge(risky()), Seen::applies(&[PORT]));
+        assert_eq!(judge(Bench::new().dynamic_port(50_123)), Seen::clear());
+        assert_eq!(judge(Bench::new()), Seen::clear());
+        assert_eq!(judge(risky().no_directory()), Seen::unknown());
+        assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
+        let change = risky().finding(&super::RULE).subjects[0].changes[0].clone();
+        assert_eq!(change, Change::SetStaticPort { entries: vec!["IPAll".into()], port: 50_123 });
+    }
+}

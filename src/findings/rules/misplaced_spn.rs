@@ -1,0 +1,90 @@
+//! `misplaced_spn`: a required SPN of the instance is on another account only. Listener and alias SPNs have findings of
+//! their own.
+
+use crate::findings::proposals;
+use crate::findings::spns::{JudgedSpn, Status};
+use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
+use crate::model::change::Change;
+
+pub(super) const RULE: Rule = Rule {
+    name: "misplaced_spn",
+    severity: Severity::Critical,
+    escalates: false,
+    scope: Scope::Domain,
+    meaning: "An SPN that clients ask for is on another account than the one the service runs as: they get a ticket \
+              that the service cannot decrypt and fail with \"Cannot generate SSPI context\", without a fallback.",
+    seen: "The service account was read on a domain controller of its own domain and is without the SPN; a complete \
+           Global Catalog search shows it on another account.",
+    repair: "Remove it there and add it to the service account, one right after the other and on the same domain \
+             controller. Adding first is refused while another account holds it.",
+    source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Judged {
+    let required = case.spns_where(|spn| spn.is_of_instance() && spn.is_required());
+    Judged::each(required, "no required SPN", |spn| match &spn.status {
+        Status::Unknown(gap) => Err(gap.clone()),
+        Status::Misplaced => Ok(Some(subject(case, spn))),
+        Status::Good | Status::Missing | Status::Duplicate => Ok(None),
+    })
+    .and_gaps(case.expectation_gaps(|kind| !kind.is_a_name_of_its_own()))
+}
+
+fn subject(case: &Case<'_>, misplaced: &JudgedSpn) -> Subject {
+    let expected = &misplaced.expected;
+    let mut subject = Subject::new(expected.spn.label(), format!("expected because of: {}", expected.why));
+    if let Ok(right) = &case.picture.holder {
+        subject = subject.line(format!("the service runs as {}", right.nt_name()));
+    }
+    let mut removals = Vec::new();
+    for holder in misplaced.others(case.right_sid()) {
+        subject = subject.line(format!("held by {} ({})", holder.nt_name(), holder.class.name()));
+        removals.push(proposals::removal(case, misplaced, holder));
+    }
+    let may_move = removals.iter().all(|change| matches!(change, Change::RemoveSpn { .. }));
+    subject.changes = removals;
+    // Adding it while it stays elsewhere is refused by setspn and by the domain controller.
+    if may_move {
+        match proposals::addition(case, misplaced) {
+            Ok(changes) => subject.changes.extend(changes),
+            Err(why) => subject = subject.line(why),
+        }
+    }
+    subject
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::samples::{Bench, Seen};
+
+    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
+
+    #[test]
+    fn outcomes() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        let elsewhere = || Bench::new().spns("svc_old", &[PORT]);
+        assert_eq!(judge(elsewhere()), Seen::applies(&[PORT]));
+        assert_eq!(judge(Bench::new()), Seen::clear());
+        assert_eq!(judge(Bench::new().no_directory()), Seen::unknown());
+        assert_eq!(judge(elsewhere().hidden("svc_sql")), Seen::unknown());
+        let partly = elsewhere().ports(&[1433, 1500]).not_asked("MSSQLSvc/sql01.corp.contoso.com:1500");
+        assert_eq!(judge(partly), Seen::applies(&[PORT]).and_unknown());
+        assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn deletes_then_adds() {
+        let finding = Bench::new().spns("svc_old", &[PORT]).finding(&super::RULE);
+        assert_eq!(
+            Bench::commands(&finding.subjects[0]),
+            [format!("setspn -D {PORT} CORP\\svc_old"), format!("setspn -U -S {PORT} CORP\\svc_sql")]
+        );
+    }
+
+    #[test]
+    fn proposes_nothing_while_the_other_account_cannot_be_read_at_home() {
+        let finding = Bench::new().spns("svc_old", &[PORT]).hidden("svc_old").finding(&super::RULE);
+        assert_eq!(Bench::commands(&finding.subjects[0]), Vec::<String>::new());
+    }
+}

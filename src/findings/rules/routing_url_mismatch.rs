@@ -1,0 +1,73 @@
+//! `routing_url_mismatch`: a routing URL of this replica names a host that is not ours or a port that is not live:
+//! redirected clients ask for the SPN of what it names.
+
+use crate::expected::routing_target;
+use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
+use crate::model::change::Change;
+use crate::model::instance::Availability;
+use crate::model::observed::Known;
+
+pub(super) const RULE: Rule = Rule {
+    name: "routing_url_mismatch",
+    severity: Severity::Warning,
+    escalates: false,
+    scope: Scope::Domain,
+    meaning: "A routing URL of this replica does not name its FQDN and a live port: clients that are redirected ask for \
+              an SPN that is not this instance's, or reach nobody.",
+    seen: "sys.availability_replicas against the instance's names and live ports.",
+    repair: "Correct the URL: ALTER AVAILABILITY GROUP … MODIFY REPLICA … READ_ONLY_ROUTING_URL.",
+    source: "https://learn.microsoft.com/sql/database-engine/availability-groups/windows/configure-read-only-routing-for-an-availability-group-sql-server",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Judged {
+    let urls = availability(case).map(|availability| availability.routing_urls.iter());
+    Judged::each(urls, "no routing URL", |url| judge(case, url))
+}
+
+/// The availability groups, or the gap of their statements.
+pub(super) fn availability<'a>(case: &Case<'a>) -> Known<&'a Availability> {
+    case.instance()?.availability.as_ref().map_err(Clone::clone)
+}
+
+fn judge(case: &Case<'_>, url: &str) -> Known<Option<Subject>> {
+    let (names, ports) = (case.names()?, case.ports()?);
+    let why = match routing_target(url) {
+        None => "is no URL of the form tcp://host:port".to_owned(),
+        Some((host, _)) if host != names.primary && !names.own.contains(&host) => {
+            format!("names {host}; clients know this instance as {}", names.primary)
+        }
+        Some((_, port)) if !ports.is_live(port) => format!("names port {port}, on which nothing listens"),
+        Some(_) => return Ok(None),
+    };
+    let port = ports.numbers().next().unwrap_or(1433);
+    let advice = format!("set the routing URL to tcp://{}:{port}", names.primary);
+    Ok(Some(Subject::new(url, why).then(Change::Advice(advice))))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::samples::{Bench, Seen};
+
+    #[test]
+    fn outcomes() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        for (url, is_bad) in [
+            ("tcp://sql01.corp.contoso.com:1433", false),
+            ("TCP://SQL01.corp.contoso.com:1433/", false),
+            ("tcp://other.corp.contoso.com:1433", true),
+            ("tcp://sql01.corp.contoso.com:1500", true),
+            ("sql01:1433", true),
+            ("tcp://sql01:1433", true),
+            ("tcp://[::1]:99999", true),
+        ] {
+            let expected = if is_bad { Seen::applies(&[url]) } else { Seen::clear() };
+            assert_eq!(judge(Bench::new().routing_url(url)), expected, "{url}");
+        }
+        let url = "tcp://sql01.corp.contoso.com:1433";
+        let blind =
+            Bench::new().routing_url(url).with(|bench| bench.instance.listeners = Err(Bench::refused()));
+        assert_eq!(judge(blind), Seen::unknown());
+        assert_eq!(judge(Bench::new()), Seen::not_applicable());
+    }
+}

@@ -1,0 +1,81 @@
+//! `spn_conflict`: two instances of one host on the same port (on different addresses) under different accounts. Both need
+//! the same SPN, which only one account can hold.
+
+use crate::findings::picture::Outline;
+use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
+use crate::model::change::Change;
+
+pub(super) const RULE: Rule = Rule {
+    name: "spn_conflict",
+    severity: Severity::Critical,
+    escalates: false,
+    scope: Scope::Domain,
+    meaning: "Two instances of this host listen on the same port of different addresses under different accounts. \
+              Their clients ask for one and the same SPN, so Kerberos can work for one of them only.",
+    seen: "The live ports, names and service accounts of the instances in this exporter's configuration.",
+    repair: "Give one of the instances another port, or run both under one account.",
+    source: "https://learn.microsoft.com/sql/database-engine/configure-windows/register-a-service-principal-name-for-kerberos-connections",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Judged {
+    let others: Vec<Outline> = (0..case.settings.instances.len())
+        .filter(|index| case.settings.instances.get(*index).is_some_and(|other| other.name != case.own.name))
+        .map(|index| Outline::of(case.settings, case.evidence, index, case.now))
+        .collect();
+    if others.is_empty() {
+        return Judged::NotApplicable("one instance only".to_owned());
+    }
+    let own = match (case.service_account(), case.picture.spns.as_ref()) {
+        (Ok(account), Ok(spns)) => (account, spns),
+        (Err(gap), _) => return Judged::from(gap),
+        (_, Err(gap)) => return Judged::from(gap.clone()),
+    };
+    let required = own.1.iter().filter(|spn| spn.is_required() && spn.is_of_instance());
+    Judged::each(Ok(required), "no required SPN", |spn| {
+        let clash = others.iter().find(|other| {
+            other.account.as_ref().is_ok_and(|account| account.key != own.0.key)
+                && other.expected.iter().flatten().any(|theirs| theirs.spn == spn.expected.spn)
+        });
+        Ok(clash.map(|other| {
+            let theirs = other.account.as_ref().map(|account| account.shown.clone()).unwrap_or_default();
+            Subject::new(
+                spn.expected.spn.label(),
+                format!(
+                    "needed by {} for {} and by another instance for {theirs}",
+                    case.own.name, own.0.shown
+                ),
+            )
+            .then(Change::Advice(
+                "give one of the instances a port of its own, or one account to both".into(),
+            ))
+        }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::instance::Service;
+    use crate::samples::{Bench, Seen};
+
+    #[test]
+    fn outcomes() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        assert_eq!(judge(Bench::new()), Seen::not_applicable());
+        let second = |account: &str| {
+            let account = account.to_owned();
+            Bench::new().second_instance(move |instance| {
+                instance.service =
+                    Ok(Service { account: Some(account), is_clustered: false, process_id: None });
+            })
+        };
+        assert_eq!(
+            judge(second("CORP\\svc_other")),
+            Seen::applies(&["MSSQLSvc/sql01.corp.contoso.com:1433"])
+        );
+        assert_eq!(judge(second("CORP\\svc_sql")), Seen::clear());
+        let blind = second("CORP\\svc_other").with(|bench| bench.instance.service = Err(Bench::refused()));
+        assert_eq!(judge(blind), Seen::unknown());
+        assert_eq!(judge(second("CORP\\svc_other").workgroup()), Seen::not_applicable());
+    }
+}

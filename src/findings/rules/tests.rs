@@ -1,0 +1,130 @@
+//! What holds for every rule: well-formed, and silent on healthy servers of every kind.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::findings::verdict::Verdict;
+use crate::findings::{Finding, Severity};
+use crate::samples::Bench;
+
+const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
+const NAME: &str = "MSSQLSvc/sql01.corp.contoso.com";
+
+#[test]
+fn rules_are_well_formed() {
+    let mut names = BTreeSet::new();
+    for rule in all() {
+        assert!(names.insert(rule.name), "{} twice", rule.name);
+        assert!(rule.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", rule.name);
+        for text in [rule.meaning, rule.seen, rule.repair] {
+            assert!(
+                text.ends_with('.') && !text.contains("  ") && !text.contains("setspn"),
+                "{}: {text}",
+                rule.name
+            );
+        }
+        assert!(rule.source.starts_with("https://learn.microsoft.com/"), "{}", rule.name);
+    }
+    let escalating: Vec<&str> = all().filter(|rule| rule.escalates).map(|rule| rule.name).collect();
+    assert_eq!(escalating, ["missing_spn", "listener_spn_missing", "alias_without_spn", "ntlm_fallback"]);
+}
+
+/// A healthy row: no finding of warning or worse, and nothing unknown.
+fn is_silent(what: &str, bench: &Bench, verdict: Verdict) {
+    let assessment = bench.assess();
+    let instance = &assessment.instances[0];
+    let loud: Vec<&Finding> = instance
+        .findings
+        .iter()
+        .filter(|finding| {
+            (finding.severity > Severity::Info && !finding.subjects.is_empty())
+                || finding.failing_gaps().next().is_some()
+        })
+        .collect();
+    assert!(loud.is_empty(), "{what}: {loud:#?}");
+    assert_eq!(instance.verdict, verdict, "{what}");
+}
+
+#[test]
+fn healthy_servers_are_silent() {
+    for (what, bench) in [
+        ("domain account", Bench::new()),
+        ("no remote connections at all", Bench::new().remote(0, 0)),
+        ("a single NTLM administrator", Bench::new().remote(0, 1)),
+        ("all Kerberos", Bench::new().remote(500, 0)),
+        (
+            "virtual account",
+            Bench::new().service_account("NT SERVICE\\MSSQLSERVER").spns("sql01$", &[PORT, NAME]),
+        ),
+        (
+            "NetworkService",
+            Bench::new().service_account("NT AUTHORITY\\NETWORK SERVICE").spns("sql01$", &[PORT, NAME]),
+        ),
+        ("LocalSystem", Bench::new().service_account("LocalSystem").spns("sql01$", &[PORT, NAME])),
+        ("gMSA", Bench::new().service_account("CORP\\gmsa_sql$").spns("gmsa_sql$", &[PORT, NAME])),
+        ("TCP off, local use only", Bench::new().tcp_off().spns("svc_sql", &[NAME])),
+        ("dynamic port that registers itself", Bench::new().dynamic_port(50_123)),
+        ("SPNs in another case", Bench::new().spns("svc_sql", &[&PORT.to_uppercase(), &NAME.to_uppercase()])),
+        (
+            "no PTR",
+            Bench::new().with(|bench| bench.reverse("10.77.0.11", crate::model::dns::Reverse::Missing)),
+        ),
+        ("named instance, static port", {
+            Bench::new().ports(&[1500]).with(|bench| {
+                bench.instance.properties.instance_name = Some("PROD".into());
+                bench.instance.properties.server_name = "SQL01\\PROD".into();
+                bench.instance.properties.at_at_servername = Some("SQL01\\PROD".into());
+            })
+        }),
+    ] {
+        is_silent(what, &bench, Verdict::Healthy);
+    }
+    is_silent("workgroup", &Bench::new().workgroup(), Verdict::NotApplicable);
+    let just_started = Bench::new().spns("svc_sql", &["HTTP/x"]).with(|bench| {
+        bench.instance.started = Ok(crate::samples::now().unix_seconds() - 60.0);
+    });
+    is_silent("just started, SPNs on the way", &just_started, Verdict::Healthy);
+}
+
+#[test]
+fn a_blind_spot_is_never_green() {
+    for (what, bench) in [
+        ("instance silent", Bench::new().with(|bench| bench.is_silent = true)),
+        ("directory silent", Bench::new().no_directory()),
+        ("DNS silent", Bench::new().with(|bench| bench.dns = None)),
+        ("connections refused", Bench::new().no_connections()),
+        ("listeners refused", Bench::new().with(|bench| bench.instance.listeners = Err(Bench::refused()))),
+        ("services refused", Bench::new().with(|bench| bench.instance.service = Err(Bench::refused()))),
+        ("account hidden", Bench::new().hidden("svc_sql")),
+    ] {
+        let assessment = bench.assess();
+        assert_eq!(assessment.instances[0].verdict, Verdict::Unknown, "{what}");
+    }
+}
+
+#[test]
+fn an_accepted_subject_stays_visible_and_stops_alerting() {
+    let accept = |until| crate::model::settings::Accepted {
+        finding: "missing_spn".into(),
+        subject: PORT.to_uppercase(),
+        reason: "decommissioned in spring".into(),
+        until,
+    };
+    let today = (crate::samples::now().unix_seconds() / 86_400.0) as u64;
+    for (until, verdict) in
+        [(None, Verdict::Healthy), (Some(today), Verdict::Healthy), (Some(today - 1), Verdict::Degraded)]
+    {
+        let bench =
+            Bench::new().spns("svc_sql", &[NAME]).with(|bench| bench.settings.accept.push(accept(until)));
+        let assessment = bench.assess();
+        assert_eq!(assessment.instances[0].verdict, verdict, "{until:?}");
+        let finding = bench.finding(all().find(|rule| rule.name == "missing_spn").unwrap());
+        assert_eq!(finding.subjects.len(), 1);
+    }
+}
+
+#[test]
+fn where_kerberos_is_required_the_fallback_is_an_outage() {
+    let bench = Bench::new().spns("svc_sql", &[NAME]).with(|bench| bench.settings.kerberos_required = true);
+    assert_eq!(bench.assess().instances[0].verdict, Verdict::Broken);
+}

@@ -1,0 +1,145 @@
+//! The binary as a person runs it: output and exit code of each command.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use peers::tds::Behaviour;
+
+use crate::world::World;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_mssql-kerberos-exporter");
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).env_clear().stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn with_config(world: &World, arguments: &[&str]) -> Output {
+    let file = world.write(&world.yaml());
+    let mut all = vec!["--config.file", file.to_str().unwrap()];
+    all.extend(arguments);
+    run(&all)
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let help = run(&["--help"]);
+    assert!(help.status.success() && text(&help.stdout).contains("check"), "{help:?}");
+    let version = run(&["--version"]);
+    assert!(text(&version.stdout).starts_with("mssql-kerberos-exporter 0."), "{version:?}");
+    assert!(version.stderr.is_empty() && help.stderr.is_empty());
+}
+
+#[test]
+fn bad_usage_and_bad_configuration_are_2() {
+    assert_eq!(run(&["--nonsense"]).status.code(), Some(2));
+    let missing = run(&["--config.file", "/nonexistent/config.yml", "check"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("/nonexistent/config.yml"), "{missing:?}");
+    let checked = run(&["--config.check"]);
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+}
+
+#[test]
+fn a_port_in_use_is_3_and_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["--web.listen-address", &address]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(text(&output.stderr).contains(&address), "{output:?}");
+}
+
+#[test]
+fn check_says_what_is_wrong_by_its_exit_code() {
+    for (scenario, arguments, code) in [
+        ("healthy", &["check"][..], 0),
+        ("missing_spn", &["check"], 1),
+        ("duplicate_spn", &["check"], 1),
+        ("missing_spn", &["check", "--fail-on", "critical"], 0),
+        ("duplicate_spn", &["check", "--fail-on", "critical"], 1),
+    ] {
+        let world = World::start(scenario);
+        let output = with_config(&world, arguments);
+        assert_eq!(output.status.code(), Some(code), "{scenario} {arguments:?}\n{}", text(&output.stdout));
+        assert!(text(&output.stdout).contains("MSSQLSvc/sql01.corp.contoso.com:1433"), "{output:?}");
+    }
+    let world = World::start("healthy");
+    world.running.servers[0].set_behaviour(Behaviour::RefuseLogin { number: 18_456, text: "no".into() });
+    let output = with_config(&world, &["check"]);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "exporter_credentials_rejected is a warning\n{}",
+        text(&output.stdout)
+    );
+    assert_eq!(world.running.servers[0].logins().len(), 1, "a refused login is offered once");
+}
+
+#[test]
+fn check_as_json_is_json_and_shows_no_secret() {
+    let world = World::start("duplicate_spn");
+    let output = with_config(&world, &["check", "--format", "json", "--log.level", "debug"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["instances"][0]["verdict"], "broken", "{json:#}");
+    let all = text(&output.stdout) + &text(&output.stderr);
+    assert!(!all.contains(peers::scenario::READER_PASSWORD), "{all}");
+}
+
+#[test]
+fn queries_lists_every_statement_and_request() {
+    let table = text(&run(&["queries"]).stdout);
+    let json: serde_json::Value =
+        serde_json::from_slice(&run(&["queries", "--format", "json"]).stdout).unwrap();
+    let statements = json["sqlserver"].as_array().unwrap();
+    assert!(statements.len() > 10, "{json:#}");
+    for row in statements.iter().chain(json["directory"].as_array().unwrap()) {
+        assert!(table.contains(row["name"].as_str().unwrap()), "{row}");
+        assert!(row["why"].as_str().is_some_and(|why| !why.is_empty()), "{row}");
+    }
+}
+
+#[test]
+fn healthcheck_asks_the_daemon_and_the_daemon_stops_on_sigterm() {
+    let world = World::start("healthy");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    assert_eq!(
+        with_config(&world, &["--web.listen-address", &address, "healthcheck"]).status.code(),
+        Some(1)
+    );
+    let file = world.write(&world.yaml());
+    let mut daemon = Command::new(BINARY)
+        .args(["--config.file", file.to_str().unwrap(), "--web.listen-address", &address])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let is_alive =
+        || with_config(&world, &["--web.listen-address", &address, "healthcheck"]).status.success();
+    let started = (0..100).any(|_| is_alive());
+    assert!(started, "the daemon never answered");
+    assert!(Path::new(&format!("/proc/{}", daemon.id())).exists());
+    Command::new("kill").args(["-TERM", &daemon.id().to_string()]).status().unwrap();
+    let status = wait(&mut daemon);
+    assert_eq!(status.code(), Some(0), "a clean stop");
+    let mut log = String::new();
+    std::io::Read::read_to_string(&mut daemon.stderr.take().unwrap(), &mut log).unwrap();
+    assert!(log.contains("msg=listening") || log.contains("msg=\"listening\""), "{log}");
+    assert!(!log.contains(peers::scenario::READER_PASSWORD), "{log}");
+}
+
+fn wait(child: &mut std::process::Child) -> std::process::ExitStatus {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let id = child.id();
+    std::thread::spawn(move || {
+        if receiver.recv_timeout(Duration::from_secs(20)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+        }
+    });
+    let status = child.wait().unwrap();
+    let _ = sender.send(());
+    status
+}

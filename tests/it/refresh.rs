@@ -1,0 +1,277 @@
+//! The running daemon's refresh against peers that change, hang, refuse, lie and come back. Nothing is judged by the clock:
+//! each test waits for a condition under a limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mssql_kerberos_exporter::findings::verdict::Verdict;
+use mssql_kerberos_exporter::model::evidence::{Evidence, Slot};
+use mssql_kerberos_exporter::model::observed::FailureKind;
+use mssql_kerberos_exporter::pipeline::Assessment;
+use mssql_kerberos_exporter::refresh::{Intervals, Parts, Refresh};
+use peers::dns::DnsBehaviour;
+use peers::ldap::{Behaviour as LdapBehaviour, Port};
+use peers::scenario::Scenario;
+use peers::tds::Behaviour;
+
+use crate::world::{World, page, until};
+
+const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Everything once a second, deadlines of a second.
+fn parts(world: &World) -> Parts {
+    let mut parts = world.config().parts();
+    parts.intervals = Intervals {
+        sqlserver: seconds(1),
+        connections: seconds(1),
+        directory: seconds(2),
+        dns: seconds(2),
+        host: seconds(1),
+    };
+    for instance in &mut parts.instances {
+        instance.timeout = seconds(1);
+    }
+    if let Some(directory) = &mut parts.directory {
+        directory.timeout = seconds(1);
+    }
+    if let Some(dns) = &mut parts.dns {
+        dns.timeout = Duration::from_millis(300);
+    }
+    parts
+}
+
+fn verdict(assessment: &Assessment) -> Verdict {
+    assessment.instances[0].verdict
+}
+
+fn is_up<Q, F>(slot: &Slot<Q, F>) -> bool {
+    slot.is_up() == Some(true)
+}
+
+fn black_hole(world: &World, on: bool) {
+    let (tds, ldap, dns) = if on {
+        (Behaviour::HangAtAccept, LdapBehaviour::BlackHole, DnsBehaviour::Silent)
+    } else {
+        (Behaviour::Normal, LdapBehaviour::Normal, DnsBehaviour::Normal)
+    };
+    world.running.servers.iter().for_each(|server| server.set_behaviour(tds.clone()));
+    if on {
+        // A session that is already open would go on answering.
+        world.running.servers.iter().for_each(peers::tds::SqlServer::kill_sessions);
+    }
+    world.running.controllers.iter().for_each(|controller| controller.behave(ldap.clone()));
+    world.running.dns.behave(dns);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_every_peer_black_holed_nothing_is_claimed_and_nothing_waits() {
+    let world = World::start("healthy");
+    let refresh = Refresh::start(&parts(&world));
+    let mut latest = refresh.latest();
+    until(&mut latest, "healthy", |a| verdict(a) == Verdict::Healthy).await;
+
+    black_hole(&world, true);
+    let all_down = |evidence: &Evidence| {
+        evidence.instances.iter().all(|slots| !is_up(&slots.sqlserver) && !is_up(&slots.connections))
+            && !is_up(&evidence.directory)
+            && !is_up(&evidence.dns)
+    };
+    let limit = seconds(20);
+    let dark = crate::world::until_within(&mut latest, "all down, evidence expired", limit, |a| {
+        all_down(&a.evidence) && !page(a).classic.contains("mssql_kerberos_spn_")
+    })
+    .await;
+    let text = page(&dark).classic;
+    for probe in ["sqlserver", "connections", "directory", "dns"] {
+        let line = format!("mssql_kerberos_probe_success{{mssql_instance=\"SQL01\",probe=\"{probe}\"}} 0");
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    for fact in [
+        "instance_info",
+        "connections{",
+        "spn_present",
+        "spn_status",
+        "dns_forward",
+        "connection_ratio",
+        "tcp_enabled",
+    ] {
+        assert!(!text.contains(&format!("mssql_kerberos_{fact}")), "{fact} is claimed\n{text}");
+    }
+    assert!(text.contains("verdict=\"unknown\"} 1"), "{text}");
+
+    black_hole(&world, false);
+    let limit = seconds(30);
+    crate::world::until_within(&mut latest, "healthy again", limit, |a| verdict(a) == Verdict::Healthy).await;
+    assert_eq!(world.running.servers[0].max_open_connections(), 1, "never two connections");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_port_is_judged_within_ten_seconds() {
+    let world = World::start("healthy");
+    let mut parts = parts(&world);
+    // The directory is not due again while this test runs: only the grown question can bring the answer.
+    parts.intervals.directory = seconds(100);
+    let refresh = Refresh::start(&parts);
+    let mut latest = refresh.latest();
+    crate::world::until_within(&mut latest, "healthy", seconds(20), |a| verdict(a) == Verdict::Healthy).await;
+    let mut spec = world.scenario.sqlservers[0].clone();
+    spec.static_ports = Some(vec![1433, 1500]);
+    world.running.servers[0].set_spec(spec).unwrap();
+    until(&mut latest, "the new port's SPN is missing", |a| {
+        page(a).classic.contains("spn=\"MSSQLSvc/sql01.corp.contoso.com:1500\",kind=\"instance\",requirement=\"required\",status=\"missing\"} 1")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_cost_one_directory_search() {
+    let scenario = Scenario::parse(
+        "
+        about: two instances of one host on one account
+        domain:
+          accounts:
+            - { name: svc_sql, spns: [MSSQLSvc/sql01.corp.contoso.com:1433, MSSQLSvc/sql01.corp.contoso.com:1500] }
+            - { name: SQL01, class: computer, dns: sql01.corp.contoso.com }
+        sqlservers:
+          - { host: SQL01, account: 'CORP\\svc_sql' }
+          - { host: SQL01, instance: PROD, account: 'CORP\\svc_sql', static_ports: [1500] }
+        ",
+    )
+    .unwrap();
+    let world = World::of(scenario);
+    let refresh = Refresh::start(&parts(&world));
+    let mut latest = refresh.latest();
+    until(&mut latest, "both judged", |a| page(a).classic.matches("status=\"good\"} 1").count() == 2).await;
+    // From one refresh to the next, in steady state.
+    let attempts = |a: &Arc<Assessment>| a.evidence.directory.attempts;
+    let before = latest.borrow().evidence.directory.attempts;
+    until(&mut latest, "a refresh", |a| attempts(a) > before).await;
+    let controller = world.running.controller();
+    let (searches, at) = (controller.searches().len(), latest.borrow().evidence.directory.attempts);
+    until(&mut latest, "two more", |a| attempts(a) >= at + 2).await;
+    let seen = controller.searches();
+    let rounds = (latest.borrow().evidence.directory.attempts - at) as usize;
+    let catalog = seen[searches..].iter().filter(|search| search.port == Port::GlobalCatalog).count();
+    assert!(catalog <= rounds + 1, "{catalog} searches of the Global Catalog in {rounds} refreshes");
+    // Global Catalog, account, rootDSE.
+    let all = seen.len() - searches;
+    assert!(all <= 3 * (rounds + 1), "{all} requests in {rounds} refreshes: {:?}", &seen[searches..]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_session_is_followed_by_a_new_connection() {
+    let world = World::start("healthy");
+    let refresh = Refresh::start(&parts(&world));
+    let mut latest = refresh.latest();
+    until(&mut latest, "healthy", |a| verdict(a) == Verdict::Healthy).await;
+    let server = &world.running.servers[0];
+    let logins = server.logins().len();
+    server.kill_sessions();
+    until(&mut latest, "logged in again", |a| {
+        server.logins().len() > logins && is_up(&a.evidence.instances[0].sqlserver)
+    })
+    .await;
+    assert_eq!(server.max_open_connections(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_login_is_offered_once() {
+    let world = World::start("healthy");
+    let server = &world.running.servers[0];
+    server.set_behaviour(Behaviour::RefuseLogin {
+        number: 18_456,
+        text: "Login failed for user 'monitor'.".into(),
+    });
+    let refresh = Refresh::start(&parts(&world));
+    let mut latest = refresh.latest();
+    let refused = until(&mut latest, "refused", |a| {
+        a.evidence.instances[0].sqlserver.failures.contains_key(&FailureKind::Credentials)
+    })
+    .await;
+    assert!(page(&refused).classic.contains("probe=\"sqlserver\",kind=\"credentials\"} 1"));
+    // The other probes go on while this identity rests: several of their intervals pass.
+    let host = |a: &Assessment| a.evidence.host.attempts;
+    let at = host(&refused);
+    until(&mut latest, "five intervals", |a| host(a) >= at + 5).await;
+    assert_eq!(server.logins().len(), 1, "{:?}", server.logins());
+    // A new secret is tried at once.
+    server.set_behaviour(Behaviour::Normal);
+    std::fs::write(
+        world.folder.path().join("sql_password_0"),
+        peers::scenario::READER_PASSWORD.to_owned() + "\n",
+    )
+    .unwrap();
+    // The same secret with a line break is the same secret; another one is not.
+    until(&mut latest, "two intervals", |a| host(a) >= at + 7).await;
+    assert_eq!(server.logins().len(), 1);
+    std::fs::write(world.folder.path().join("sql_password_0"), "Another.Passw0rd").unwrap();
+    let limit = seconds(15);
+    crate::world::until_within(&mut latest, "tried once more", limit, |_| server.logins().len() == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_answers_are_failures_and_pass() {
+    let world = World::start("healthy");
+    let refresh = Refresh::start(&parts(&world));
+    let mut latest = refresh.latest();
+    until(&mut latest, "healthy", |a| verdict(a) == Verdict::Healthy).await;
+    let server = &world.running.servers[0];
+    let limit = seconds(20);
+    for behaviour in [
+        Behaviour::Garbage,
+        Behaviour::WrongTypes,
+        Behaviour::HugeRows,
+        Behaviour::CutQueryAfter(20),
+        Behaviour::DropAtQuery,
+        Behaviour::HangAtQuery,
+        Behaviour::HangAtLogin,
+    ] {
+        let what = format!("{behaviour:?}");
+        server.set_behaviour(behaviour);
+        server.kill_sessions();
+        let seen = crate::world::until_within(&mut latest, &what, limit, |a| {
+            let slots = &a.evidence.instances[0];
+            !is_up(&slots.sqlserver) || !is_up(&slots.connections)
+        })
+        .await;
+        let kinds: Vec<&str> =
+            seen.evidence.instances[0].sqlserver.failures.keys().map(|k| k.name()).collect();
+        assert!(!kinds.contains(&"internal"), "{what}: {kinds:?}");
+        server.set_behaviour(Behaviour::Normal);
+        crate::world::until_within(&mut latest, &format!("healthy after {what}"), limit, |a| {
+            verdict(a) == Verdict::Healthy
+        })
+        .await;
+    }
+    let controller = world.running.controller();
+    for behaviour in [
+        LdapBehaviour::Garbage,
+        LdapBehaviour::WrongTypes,
+        LdapBehaviour::HugeEntry(20_000_000),
+        LdapBehaviour::CutAfter(10),
+        LdapBehaviour::Refuse,
+        LdapBehaviour::Busy,
+        LdapBehaviour::HangAtSearch,
+    ] {
+        let what = format!("{behaviour:?}");
+        controller.behave(behaviour);
+        let attempts = latest.borrow().evidence.directory.attempts;
+        let seen = crate::world::until_within(&mut latest, &what, limit, |a| {
+            a.evidence.directory.attempts > attempts + 1
+        })
+        .await;
+        let text = page(&seen).classic;
+        assert!(
+            !text.contains("status=\"missing\"} 1"),
+            "{what}: a fault of the peer became a missing SPN\n{text}"
+        );
+        assert!(!text.contains("kind=\"internal\"} 1"), "{what}\n{text}");
+        controller.behave(LdapBehaviour::Normal);
+        crate::world::until_within(&mut latest, &format!("healthy after {what}"), limit, |a| {
+            verdict(a) == Verdict::Healthy && is_up(&a.evidence.directory)
+        })
+        .await;
+    }
+}

@@ -1,0 +1,210 @@
+//! The HTTP edge as a client sees it: routes, methods, formats, codings, drain, what is shown to whom. Real sockets, a real
+//! exporter over the loopback peers.
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mssql_kerberos_exporter::{app, web};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use crate::world::World;
+
+/// A running exporter.
+struct Exporter {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    done: tokio::task::JoinHandle<()>,
+    _world: World,
+}
+
+impl Exporter {
+    async fn start(change: impl FnOnce(String) -> String) -> Self {
+        let world = World::start("duplicate_spn");
+        let config = world.config_with(change);
+        let listeners = web::bind(&config.web.listen_addresses).await.unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let done = tokio::spawn(async move {
+            app::run(&config, listeners, async {
+                let _ = stopped.await;
+            })
+            .await;
+        });
+        Self { address, stop: Some(stop), done, _world: world }
+    }
+
+    async fn ask(&self, request: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("{request}\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        Reply::of(&bytes)
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.ask(&format!("GET {path} HTTP/1.1")).await
+    }
+
+    /// Waits until every probe has run once.
+    async fn ready(&self) {
+        self.ready_under("").await;
+    }
+
+    async fn ready_under(&self, prefix: &str) {
+        let path = format!("{prefix}/-/ready");
+        let ready = async {
+            while self.get(&path).await.status != 200 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ready).await.expect("ready within 30 s");
+    }
+}
+
+/// Probes that run at once.
+fn quick(yaml: String) -> String {
+    let rhythm = "sqlserver: { refresh: 1s }\nconnections: { refresh: 1s }\nhost: { refresh: 1s }\n";
+    yaml.replace("directory:\n", "directory:\n  refresh: 1s\n").replace("dns: {", "dns: { refresh: 1s,")
+        + rhythm
+}
+
+struct Reply {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn of(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_lowercase();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head, body: bytes[end + 4..].to_vec() }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn methods_and_paths_are_strict() {
+    let exporter = Exporter::start(quick).await;
+    for (request, status) in [
+        ("GET /metrics", 200),
+        ("HEAD /metrics", 200),
+        ("POST /metrics", 405),
+        ("DELETE /metrics", 405),
+        ("OPTIONS /", 405),
+        ("GET /", 200),
+        ("GET /-/healthy", 200),
+        ("PUT /-/healthy", 405),
+        ("GET /explain", 200),
+        ("GET /explain?format=json", 200),
+        ("GET /explain?format=xml", 400),
+        ("GET /explain?x=1", 400),
+        ("GET /metrics/", 404),
+        ("GET /nope", 404),
+        ("POST /nope", 404),
+        ("GET /../etc/passwd", 404),
+    ] {
+        let reply = exporter.ask(&format!("{request} HTTP/1.1")).await;
+        assert_eq!(reply.status, status, "{request}");
+        if status == 405 {
+            assert!(reply.head.contains("allow: get, head"), "{request}: {}", reply.head);
+        }
+        if request.starts_with("HEAD") {
+            assert!(reply.body.is_empty() && reply.head.contains("content-length: "), "{}", reply.head);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn formats_and_codings() {
+    let exporter = Exporter::start(quick).await;
+    exporter.ready().await;
+    let classic = exporter.get("/metrics").await;
+    assert!(
+        classic.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"),
+        "{}",
+        classic.head
+    );
+    assert!(classic.head.contains("vary: accept, accept-encoding"), "{}", classic.head);
+    assert!(classic.head.contains("process-start-time-unix: "), "{}", classic.head);
+    assert!(classic.text().contains(
+        "mssql_kerberos_finding{mssql_instance=\"SQL01\",finding=\"duplicate_spn\",severity=\"critical\"} 1"
+    ));
+    let openmetrics =
+        exporter.ask("GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text; version=1.0.0").await;
+    assert!(openmetrics.head.contains("content-type: application/openmetrics-text; version=1.0.0"));
+    assert!(openmetrics.text().ends_with("# EOF\n"));
+    let packed = exporter.ask("GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip").await;
+    assert!(packed.head.contains("content-encoding: gzip"), "{}", packed.head);
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_string(&mut text).unwrap();
+    assert!(text.contains("mssql_kerberos_verdict"), "{text}");
+    let plain = exporter.ask("GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip;q=0").await;
+    assert!(!plain.head.contains("content-encoding"), "{}", plain.head);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_landing_page_leads_everywhere_and_a_prefix_is_kept() {
+    let exporter = Exporter::start(|yaml| quick(yaml).replace("web: {", "web: { route_prefix: /krb,")).await;
+    exporter.ready_under("/krb").await;
+    let page = exporter.get("/krb/").await;
+    assert_eq!(page.status, 200);
+    let text = page.text();
+    let links: Vec<&str> = text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(links.len() >= 5, "{text}");
+    for link in links {
+        assert_eq!(exporter.get(link).await.status, 200, "{link}");
+    }
+    assert_eq!(exporter.get("/metrics").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_on_any_page() {
+    let exporter = Exporter::start(quick).await;
+    exporter.ready().await;
+    for path in ["/", "/metrics", "/explain", "/explain?format=json", "/-/healthy", "/-/ready", "/nope"] {
+        let reply = exporter.get(path).await;
+        let all = reply.head.clone() + &reply.text();
+        assert!(!all.contains(peers::scenario::READER_PASSWORD), "{path}");
+        assert!(!all.contains("password"), "{path}: {all}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_drains_and_then_refuses() {
+    let mut exporter = Exporter::start(quick).await;
+    // An idle keep-alive connection does not hold the stop up, and a request that has begun is answered.
+    let _idle = TcpStream::connect(exporter.address).await.unwrap();
+    let mut begun = TcpStream::connect(exporter.address).await.unwrap();
+    begun.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut first = [0_u8; 12];
+    begun.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    exporter.stop.take().unwrap().send(()).unwrap();
+    let mut rest = Vec::new();
+    tokio::time::timeout(Duration::from_secs(10), begun.read_to_end(&mut rest)).await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&rest).contains("mssql_kerberos_exporter_build_info"));
+    tokio::time::timeout(Duration::from_secs(10), &mut exporter.done).await.expect("stopped").unwrap();
+    assert!(TcpStream::connect(exporter.address).await.is_err(), "the port is closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_on_the_socket_hurts_nobody() {
+    let exporter = Exporter::start(quick).await;
+    for bytes in [&b"\x16\x03\x01\x02\x00"[..], b"GET\r\n\r\n", b"\0\0\0\0\r\n\r\n", &[b'A'; 100_000]] {
+        let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        let mut reply = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut reply)).await.unwrap();
+    }
+    assert_eq!(exporter.get("/-/healthy").await.status, 200);
+}
