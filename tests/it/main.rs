@@ -14,6 +14,15 @@ mod commands;
 
 mod config;
 
+#[cfg(feature = "gssapi")]
+mod formats;
+
+#[cfg(feature = "gssapi")]
+mod lab;
+
+#[cfg(feature = "gssapi")]
+mod prometheus;
+
 mod refresh;
 
 mod scenarios;

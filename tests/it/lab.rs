@@ -1,0 +1,18 @@
+//! The exporter against a real Active Directory server (Samba) that the tests start by themselves. What is expected is read by
+//! other programs (`ldapsearch`), never by our own modules. What Samba cannot prove about Windows is in no test here.
+//!
+//! Compiled with the feature `gssapi` only: `cargo test` alone needs no other program, `tests/run` runs everything.
+
+pub(crate) mod domain;
+
+pub(crate) mod exporter;
+
+pub(crate) mod reading;
+
+mod scenarios;
+
+mod binds;
+
+mod lockout;
+
+mod outage;

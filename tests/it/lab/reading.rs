@@ -1,0 +1,100 @@
+//! What the directory holds, read with OpenLDAP's `ldapsearch`: another program with other code than the exporter's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use super::domain::Lab;
+
+/// Objects by distinguished name, each with the values of the attributes asked for.
+pub(crate) type Objects = BTreeMap<String, Vec<(String, String)>>;
+
+/// A forest of the lab, as `up` describes it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Forest<'a> {
+    lab: &'a serde_json::Value,
+    /// Which of its servers is asked.
+    pub(crate) server: usize,
+}
+
+impl<'a> Forest<'a> {
+    /// The first forest.
+    pub(crate) fn own(lab: &'a Lab) -> Self {
+        Self { lab: &lab.about, server: 0 }
+    }
+
+    /// The trusting one.
+    pub(crate) fn partner(lab: &'a Lab) -> Self {
+        Self { lab: &lab.about["partner"], server: 0 }
+    }
+
+    fn text(&self, pointer: &str) -> &'a str {
+        self.lab.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_else(|| panic!("no {pointer}"))
+    }
+
+    /// NetBIOS name of its domain.
+    pub(crate) fn netbios(&self) -> &'a str {
+        self.text("/netbios")
+    }
+
+    /// DNS name of its domain.
+    pub(crate) fn dns(&self) -> &'a str {
+        self.text("/dns")
+    }
+
+    /// Distinguished names of all objects of the forest that hold the SPN, by the Global Catalog.
+    pub(crate) fn holders(&self, spn: &str) -> BTreeSet<String> {
+        let filter = format!("(servicePrincipalName={spn})");
+        self.search(3268, "", &filter, "sAMAccountName").into_keys().collect()
+    }
+
+    /// Distinguished name of the account.
+    pub(crate) fn account(&self, sam: &str) -> String {
+        let found = self.search(389, self.text("/base"), &format!("(sAMAccountName={sam})"), "sAMAccountName");
+        assert_eq!(found.len(), 1, "{sam}: {found:?}");
+        found.into_keys().next().unwrap()
+    }
+
+    /// A number in the account's attribute; 0 if it has none.
+    pub(crate) fn number(&self, sam: &str, attribute: &str) -> u64 {
+        let found = self.search(389, self.text("/base"), &format!("(sAMAccountName={sam})"), attribute);
+        let values = found.values().flatten().find(|(name, _)| name.eq_ignore_ascii_case(attribute));
+        values.map_or(0, |(_, value)| value.parse().unwrap())
+    }
+
+    /// Searches as Administrator with StartTLS.
+    fn search(&self, port: u16, base: &str, filter: &str, attribute: &str) -> Objects {
+        let address = self.text(&format!("/servers/{}/ip", self.server));
+        let output = Command::new("ldapsearch")
+            .env("LDAPTLS_CACERT", self.text("/ca"))
+            .args(["-LLL", "-x", "-ZZ", "-o", "ldif-wrap=no", "-o", "nettimeout=10"])
+            .args(["-H", &format!("ldap://{address}:{port}")])
+            .args(["-D", self.text("/administrator/user"), "-w", self.text("/administrator/password")])
+            .args(["-b", base, filter, attribute])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "ldapsearch {filter}: {}", String::from_utf8_lossy(&output.stderr));
+        objects(&String::from_utf8(output.stdout).unwrap())
+    }
+}
+
+/// LDIF (RFC 2849) as `-LLL -o ldif-wrap=no` writes it. No name in the lab needs base64.
+fn objects(ldif: &str) -> Objects {
+    let mut objects = Objects::new();
+    let mut current = None;
+    for line in ldif.lines() {
+        match line.split_once(": ") {
+            // References to other partitions come as comments.
+            _ if line.starts_with('#') || line.is_empty() => {}
+            Some(("dn", dn)) => {
+                objects.insert(dn.to_owned(), Vec::new());
+                current = Some(dn.to_owned());
+            }
+            Some((name, value)) => {
+                let object = current.as_ref().and_then(|dn| objects.get_mut(dn));
+                object.unwrap().push((name.to_owned(), value.to_owned()));
+            }
+            None => panic!("not understood: {line}"),
+        }
+    }
+    objects
+}

@@ -1,0 +1,247 @@
+//! Every scenario that Samba can play, in the lab: what `check` prints of each SPN is what `ldapsearch` shows, and `/metrics`
+//! says the same as `check`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use peers::ldap::AccountClass;
+use peers::scenario::Scenario;
+use peers::tds::SqlServerSpec;
+use serde_json::Value;
+
+use super::domain::{Kind, Lab, own_scenarios, shared};
+use super::exporter::{Checked, Daemon, Directory, OFTEN, Site, binary, check, sample};
+use super::reading::Forest;
+use crate::world::{scenarios, tests};
+
+/// Scenarios that Samba cannot play (`tests/README.md` says what that is); the loopback peers do.
+const UNSUPPORTED: &[&str] = &[];
+
+/// What `spn_status` may be.
+const STATES: [&str; 5] = ["good", "missing", "duplicate", "misplaced", "unknown"];
+
+#[test]
+fn check_says_what_ldapsearch_shows_and_metrics_say_what_check_says() {
+    let mut lab = shared();
+    let shared_files = scenarios().into_iter().map(|name| tests().join(format!("scenarios/{name}.yml")));
+    let mut unsupported = BTreeSet::new();
+    let mut states = BTreeMap::<String, usize>::new();
+    for file in shared_files.chain(own_scenarios()) {
+        let scenario = Scenario::load(&file).unwrap();
+        // Without a domain there is no directory to read; another domain is another lab's.
+        let Some(domain) = &scenario.domain else { continue };
+        if domain.dns != lab.text("/dns") {
+            continue;
+        }
+        if play(&mut lab, &file, scenario, &mut states).is_err() {
+            unsupported.insert(file.file_stem().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    lab.clear();
+    assert_eq!(unsupported, UNSUPPORTED.iter().map(|name| (*name).to_owned()).collect());
+    // Nothing of this would be proven by scenarios that are all alike.
+    for state in ["good", "missing", "duplicate", "misplaced"] {
+        assert!(states.get(state).is_some_and(|n| *n >= 2), "{states:?}");
+    }
+}
+
+#[test]
+fn a_domain_whose_netbios_name_is_not_the_first_label_of_its_dns_name() {
+    let mut lab = Lab::start(Kind::OtherName);
+    let file = tests().join("scenarios/lab/other_netbios_name.yml");
+    let mut states = BTreeMap::new();
+    play(&mut lab, &file, Scenario::load(&file).unwrap(), &mut states).unwrap();
+    let expected = [("good", 2), ("misplaced", 1), ("missing", 1)];
+    assert_eq!(states, expected.map(|(state, n)| (state.to_owned(), n)).into());
+}
+
+/// Applies, checks, and compares; counts the states seen.
+fn play(
+    lab: &mut Lab,
+    file: &Path,
+    scenario: Scenario,
+    states: &mut BTreeMap<String, usize>,
+) -> Result<(), String> {
+    let made = lab.apply(file)?;
+    let lab = &*lab;
+    let name = file.display().to_string();
+    let sids: BTreeMap<&str, &str> =
+        made.iter().map(|made| (made["dn"].as_str().unwrap(), made["sid"].as_str().unwrap())).collect();
+    let site = Site::start(scenario);
+    let mut directory = Directory::of(lab);
+    let mut ticket = None;
+    if !site.scenario.trusting.is_empty() {
+        // A password of this forest is nothing to the other forest's LDAP; a ticket is.
+        directory.simple = None;
+        directory.servers = vec![format!("ldap://{}", lab.text("/servers/0/host"))];
+        directory.also = site.scenario.trusting.iter().map(|domain| domain.dns.clone()).collect();
+        directory.ca.push_str(&std::fs::read_to_string(lab.text("/partner/ca")).unwrap());
+        ticket = Some(log_on(lab, &site));
+    }
+    let config = site.configure(&directory, OFTEN);
+    let program = || {
+        let mut binary = binary(lab);
+        ticket.iter().for_each(|cache| {
+            binary.env("KRB5CCNAME", cache);
+        });
+        binary
+    };
+    let checked = check(program(), &config);
+    let rows = compare_with_ldapsearch(&name, lab, &site, &checked, &sids);
+    for row in &rows {
+        *states.entry(row.status.clone()).or_default() += 1;
+    }
+    let daemon = Daemon::start(program(), &config);
+    let is_complete = |page: &str| rows.iter().all(|row| row.is_in(page));
+    let page = daemon.until(&format!("{name}: {rows:#?}"), Duration::from_secs(15), is_complete);
+    compare_with_check(&name, &page, &checked.report, rows.len());
+    Ok(())
+}
+
+/// A ticket-granting ticket of the exporter's own account, got with its keytab as a unit file would.
+pub(super) fn log_on(lab: &Lab, site: &Site) -> PathBuf {
+    let cache = site.secret("ccache", "");
+    let status = std::process::Command::new("kinit")
+        .env("KRB5_CONFIG", lab.text("/krb5_conf"))
+        .args(["-k", "-t", lab.text("/exporter/keytab"), "-c"])
+        .arg(&cache)
+        .arg(lab.text("/exporter/principal"))
+        .status()
+        .unwrap();
+    assert!(status.success(), "kinit");
+    cache
+}
+
+/// One SPN of one instance as `check` printed it.
+#[derive(Debug)]
+struct Row {
+    instance: String,
+    spn: String,
+    status: String,
+    holders: Vec<(String, String)>,
+}
+
+impl Row {
+    fn of(instance: &Value, spn: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let holder = |holder: &Value| {
+            let (domain, sam) = holder["name"].as_str().unwrap().split_once('\\').unwrap();
+            (domain.to_owned(), sam.to_owned())
+        };
+        Self {
+            instance: text(&instance["name"]),
+            spn: text(&spn["spn"]),
+            status: text(&spn["status"]),
+            holders: spn["holders"].as_array().unwrap().iter().map(holder).collect(),
+        }
+    }
+
+    /// Whether the page shows this state, no other one, and these holders.
+    fn is_in(&self, page: &str) -> bool {
+        let own = [("mssql_instance", self.instance.as_str()), ("spn", self.spn.as_str())];
+        let states_agree = STATES.iter().all(|state| {
+            let labels = [own[0], own[1], ("status", state)];
+            sample(page, "spn_status", &labels) == Some(f64::from(u8::from(self.status == *state)))
+        });
+        let holders_agree = self.holders.iter().all(|(_, sam)| {
+            let labels = [own[0], own[1], ("account", sam.as_str())];
+            sample(page, "spn_holder_info", &labels) == Some(1.0)
+        });
+        states_agree && holders_agree
+    }
+}
+
+fn compare_with_ldapsearch(
+    name: &str,
+    lab: &Lab,
+    site: &Site,
+    checked: &Checked,
+    sids: &BTreeMap<&str, &str>,
+) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let instances = checked.report["instances"].as_array().unwrap_or_else(|| panic!("{name}: {}", checked.text));
+    assert_eq!(instances.len(), site.servers.len(), "{name}");
+    for (instance, server) in instances.iter().zip(&site.scenario.sqlservers) {
+        let (forest, account) = account(lab, server);
+        let spns = instance["spns"].as_array().unwrap_or_else(|| panic!("{name}: no SPN: {instance:#}"));
+        for port in server.listening_ports() {
+            let spn = format!("MSSQLSvc/{}:{port}", dns_name(&site.scenario, server));
+            let is_expected = |row: &&Value| {
+                row["requirement"] == "required" && row["spn"].as_str().unwrap().eq_ignore_ascii_case(&spn)
+            };
+            assert!(spns.iter().any(|row| is_expected(&row)), "{name}: {spn} is not expected: {instance:#}");
+        }
+        for spn in spns {
+            let row = Row::of(instance, spn);
+            let mut holders = Forest::own(lab).holders(&row.spn);
+            if forest.dns() != lab.text("/dns") {
+                // Of another forest only the service account itself counts (JUDGEMENT 3).
+                holders.extend(forest.holders(&row.spn).into_iter().filter(|dn| *dn == account));
+            }
+            let expected = match (holders.contains(&account), holders.len()) {
+                (_, 0) => "missing",
+                (_, 2..) => "duplicate",
+                (true, 1) => "good",
+                (false, 1) => "misplaced",
+            };
+            assert_eq!(row.status, expected, "{name}: {}: {holders:?}\n{}", row.spn, checked.text);
+            let shown = spn["holders"].as_array().unwrap();
+            let dns = shown.iter().map(|holder| holder["dn"].as_str().unwrap().to_owned());
+            assert_eq!(dns.collect::<BTreeSet<_>>(), holders, "{name}: {}", row.spn);
+            for holder in shown {
+                assert_eq!(holder["sid"].as_str(), sids.get(holder["dn"].as_str().unwrap()).copied(), "{name}");
+            }
+            rows.push(row);
+        }
+        assert_eq!(instance["account"]["dn"], account.as_str(), "{name}");
+    }
+    rows
+}
+
+/// The forest and the distinguished name of the account that a SQL Server runs as. A virtual account and NetworkService are the
+/// computer on the network.
+fn account<'a>(lab: &'a Lab, server: &SqlServerSpec) -> (Forest<'a>, String) {
+    let computer = format!("{}$", server.host);
+    let own = Forest::own(lab);
+    let (forest, sam) = match server.account.as_deref() {
+        None => (own, computer.as_str()),
+        Some(name) => match name.split_once('\\') {
+            Some((domain, _)) if domain.starts_with("NT ") => (own, computer.as_str()),
+            Some((domain, sam)) if domain.eq_ignore_ascii_case(own.netbios()) => (own, sam),
+            Some((_, sam)) => (Forest::partner(lab), sam),
+            None => (own, name.split('@').next().unwrap()),
+        },
+    };
+    (forest, forest.account(sam))
+}
+
+/// What the scenario file says is the host's name.
+fn dns_name<'a>(scenario: &'a Scenario, server: &'a SqlServerSpec) -> &'a str {
+    let accounts = &scenario.domain.as_ref().unwrap().accounts;
+    let computer =
+        accounts.iter().find(|account| account.class == AccountClass::Computer && account.name == server.host);
+    computer.and_then(|computer| computer.dns.as_deref()).unwrap_or_else(|| panic!("no {}", server.host))
+}
+
+/// The rest of the page: verdicts, findings, and no state or holder that `check` does not show.
+fn compare_with_check(name: &str, page: &str, report: &Value, n_rows: usize) {
+    let n_states = page.lines().filter(|line| line.starts_with("mssql_kerberos_spn_status{")).count();
+    assert_eq!(n_states, n_rows * STATES.len(), "{name}");
+    let instances = report["instances"].as_array().unwrap();
+    let shown = instances.iter().flat_map(|instance| instance["spns"].as_array().unwrap());
+    let n_holders: usize = shown.map(|spn| spn["holders"].as_array().unwrap().len()).sum();
+    let in_page = page.lines().filter(|line| line.starts_with("mssql_kerberos_spn_holder_info{")).count();
+    assert_eq!(in_page, n_holders, "{name}");
+    for instance in instances {
+        let own = ("mssql_instance", instance["name"].as_str().unwrap());
+        let verdict = instance["verdict"].as_str().unwrap();
+        assert_eq!(sample(page, "verdict", &[own, ("verdict", verdict)]), Some(1.0), "{name}: {verdict}");
+        for finding in instance["findings"].as_array().unwrap() {
+            let label = ("finding", finding["finding"].as_str().unwrap());
+            let subjects = finding["subjects"].as_array().map_or(0, Vec::len);
+            let expected = (finding["outcome"] == "applies").then_some(f64::from(u32::try_from(subjects).unwrap()));
+            assert_eq!(sample(page, "finding", &[own, label]), expected, "{name}: {label:?}");
+        }
+    }
+}
