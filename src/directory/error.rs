@@ -71,8 +71,8 @@ pub enum Error {
     },
     /// Result 8 or 13 (RFC 4511 A.2): the server wants signing or TLS.
     #[error(
-        "{server}: wants a protected connection (result {code}): use ldaps:// in directory.servers or \
-         directory.start_tls: true, or directory.bind: integrated"
+        "{server}: declines the connection's protection (result {code}): directory.bind: simple needs ldaps:// or \
+         directory.start_tls: true; integrated signs and seals by itself and wants ldap:// without start_tls"
     )]
     ProtectionRequired {
         /// URL.

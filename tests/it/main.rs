@@ -1,4 +1,6 @@
 //! The integration binary. Each module says what belongs in it.
+//!
+//! Those under the feature `gssapi` need other programs (a domain controller, Prometheus, a parser): `tests/run` installs them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,6 +29,7 @@ mod refresh;
 
 mod scenarios;
 
+#[cfg(feature = "gssapi")]
 mod statements;
 
 mod tidy;

@@ -1,0 +1,142 @@
+//! A real Prometheus scrapes the running exporter, and PromQL returns what the scenario says.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mssql_kerberos_exporter::{app, web};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::world::{World, tests};
+
+/// A running Prometheus; it ends with the pipe on its standard input.
+struct Prometheus {
+    child: Child,
+    url: String,
+}
+
+impl Prometheus {
+    fn start(target: &str) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut child = Command::new(tests().join("tools/prometheus/run"))
+            .args([&port.to_string(), target])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let about = line.strip_prefix("READY ").expect("Prometheus starts; its complaint is above");
+        let about: Value = serde_json::from_str(about).unwrap();
+        Self { child, url: about["url"].as_str().unwrap().to_owned() }
+    }
+
+    /// The vector that a query returns.
+    fn query(&self, query: &str) -> Vec<Value> {
+        let output = Command::new("curl")
+            .args([
+                "-fsS",
+                "--data-urlencode",
+                &format!("query={query}"),
+                &format!("{}/api/v1/query", self.url),
+            ])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["data"]["result"].as_array().unwrap().clone()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// `label=value` of each result, and its number, sorted.
+fn rows(results: &[Value], label: &str) -> Vec<(String, f64)> {
+    let mut rows: Vec<(String, f64)> = results
+        .iter()
+        .map(|row| {
+            let value = row["value"][1].as_str().unwrap().parse().unwrap();
+            (row["metric"][label].as_str().unwrap_or_default().to_owned(), value)
+        })
+        .collect();
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promql_returns_what_the_scenario_says() {
+    let world = World::start("demo");
+    let config = world.config_with(|yaml| {
+        let rhythm = "sqlserver: { refresh: 2s }\nconnections: { refresh: 2s }\nhost: { refresh: 2s }\n";
+        yaml.replace("directory:\n", "directory:\n  refresh: 2s\n").replace("dns: {", "dns: { refresh: 2s,")
+            + rhythm
+    });
+    let listeners = web::bind(&config.web.listen_addresses).await.unwrap();
+    let target = listeners[0].local_addr().unwrap().to_string();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let exporter = tokio::spawn(async move {
+        app::run(&config, listeners, async {
+            let _ = stopped.await;
+        })
+        .await;
+    });
+    let asked = tokio::task::spawn_blocking(move || {
+        let prometheus = Prometheus::start(&target);
+        let owned = |rows: &[(&str, f64)]| -> Vec<(String, f64)> {
+            rows.iter().map(|(label, value)| ((*label).to_owned(), *value)).collect()
+        };
+        let expected = [
+            ("up", "job", owned(&[("mssql_kerberos", 1.0)])),
+            (
+                "mssql_kerberos_verdict == 1",
+                "verdict",
+                owned(&[
+                    ("broken", 1.0),
+                    ("broken", 1.0),
+                    ("degraded", 1.0),
+                    ("degraded", 1.0),
+                    ("healthy", 1.0),
+                ]),
+            ),
+            (
+                "mssql_kerberos_spn_status{status=~\"missing|duplicate|misplaced\",requirement=\"required\"} == 1",
+                "mssql_instance",
+                owned(&[("CRMSQL01", 1.0), ("DEVSQL01\\SALES", 1.0), ("DWHSQL01", 1.0), ("HRSQL01", 1.0)]),
+            ),
+            (
+                "mssql_kerberos_finding{severity=\"critical\"} > 0",
+                "finding",
+                owned(&[("duplicate_spn", 1.0), ("misplaced_spn", 1.0)]),
+            ),
+            (
+                "sum by (mssql_instance) (mssql_kerberos_connections{auth_scheme=\"ntlm\",origin=\"remote\"}) > 5",
+                "mssql_instance",
+                owned(&[("CRMSQL01", 58.0), ("DEVSQL01\\SALES", 8.0), ("DWHSQL01", 10.0)]),
+            ),
+            (
+                "mssql_kerberos_connection_ratio{mssql_instance=\"ERPSQL01\"}",
+                "mssql_instance",
+                owned(&[("ERPSQL01", 1.0)]),
+            ),
+        ];
+        let end = Instant::now() + Duration::from_secs(60);
+        for (query, label, wanted) in expected {
+            loop {
+                let found = rows(&prometheus.query(query), label);
+                if found == wanted {
+                    break;
+                }
+                assert!(Instant::now() < end, "{query}: {found:?}, expected {wanted:?}");
+            }
+        }
+    });
+    asked.await.unwrap();
+    let _ = stop.send(());
+    exporter.await.unwrap();
+}

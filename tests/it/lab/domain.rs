@@ -175,7 +175,9 @@ fn claim(kind: Kind) -> (u8, TcpListener) {
     const PROCESSES: u8 = 8;
     (0..PROCESSES)
         .map(|process| FIRST + process * KINDS + kind as u8)
-        .find_map(|network| Some((network, TcpListener::bind(SocketAddr::from(([127, 0, network, 254], 10_188))).ok()?)))
+        .find_map(|network| {
+            Some((network, TcpListener::bind(SocketAddr::from(([127, 0, network, 254], 10_188))).ok()?))
+        })
         .unwrap_or_else(|| panic!("{PROCESSES} other processes run these tests already"))
 }
 

@@ -90,7 +90,8 @@ impl Site {
             let (address, name) = (server.addr(), self.name(place));
             writeln!(yaml, "  - address: {address}\n    name: '{name}'\n    encryption: \"off\"").unwrap();
             let password = password.display();
-            writeln!(yaml, "    login: {{ method: sql, user: {}, password_file: {password} }}", user.0).unwrap();
+            writeln!(yaml, "    login: {{ method: sql, user: {}, password_file: {password} }}", user.0)
+                .unwrap();
             for line in self.scenario.instance_settings.iter().filter(|_| place == 0) {
                 writeln!(yaml, "    {line}").unwrap();
             }
@@ -110,7 +111,8 @@ impl Site {
             Some((user, password)) => {
                 let file = self.secret("directory_password", password);
                 let file = file.display();
-                writeln!(yaml, "  bind: {{ method: simple, user: '{user}', password_file: {file} }}").unwrap();
+                writeln!(yaml, "  bind: {{ method: simple, user: '{user}', password_file: {file} }}")
+                    .unwrap();
             }
             None => yaml.push_str("  bind: { method: integrated }\n"),
         }
@@ -171,8 +173,13 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it and waits until it listens.
     pub(crate) fn start(mut binary: Command, config: &std::path::Path) -> Self {
-        let mut child =
-            binary.arg("--config.file").arg(config).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let mut child = binary
+            .arg("--config.file")
+            .arg(config)
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut seen = String::new();
         let address = lines
@@ -185,7 +192,9 @@ impl Daemon {
             })
             .unwrap_or_else(|| panic!("the exporter does not listen:\n{seen}"));
         // Read on, or it would block on a full pipe; the lines show only when the test fails.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("exporter: {line}")));
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| eprintln!("exporter: {line}"))
+        });
         Self { child, address }
     }
 

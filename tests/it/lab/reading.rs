@@ -28,7 +28,10 @@ impl<'a> Forest<'a> {
     }
 
     fn text(&self, pointer: &str) -> &'a str {
-        self.lab.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_else(|| panic!("no {pointer}"))
+        self.lab
+            .pointer(pointer)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_else(|| panic!("no {pointer}"))
     }
 
     /// NetBIOS name of its domain.
@@ -49,7 +52,8 @@ impl<'a> Forest<'a> {
 
     /// Distinguished name of the account.
     pub(crate) fn account(&self, sam: &str) -> String {
-        let found = self.search(389, self.text("/base"), &format!("(sAMAccountName={sam})"), "sAMAccountName");
+        let found =
+            self.search(389, self.text("/base"), &format!("(sAMAccountName={sam})"), "sAMAccountName");
         assert_eq!(found.len(), 1, "{sam}: {found:?}");
         found.into_keys().next().unwrap()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use peers::ldap::AccountClass;
 use peers::scenario::Scenario;
-use peers::tds::SqlServerSpec;
+use peers::tds::{Platform, SqlServerSpec};
 use serde_json::Value;
 
 use super::domain::{Kind, Lab, own_scenarios, shared};
@@ -16,7 +16,10 @@ use super::reading::Forest;
 use crate::world::{scenarios, tests};
 
 /// Scenarios that Samba cannot play (`tests/README.md` says what that is); the loopback peers do.
-const UNSUPPORTED: &[&str] = &[];
+const UNSUPPORTED: &[&str] = &["account_in_another_domain", "duplicate_across_domains"];
+
+/// Names that Samba refuses to store; a domain of another make may hold them, and the loopback peers do.
+const REFUSED: &[&str] = &["hostile_names"];
 
 /// What `spn_status` may be.
 const STATES: [&str; 5] = ["good", "missing", "duplicate", "misplaced", "unknown"];
@@ -24,7 +27,8 @@ const STATES: [&str; 5] = ["good", "missing", "duplicate", "misplaced", "unknown
 #[test]
 fn check_says_what_ldapsearch_shows_and_metrics_say_what_check_says() {
     let mut lab = shared();
-    let shared_files = scenarios().into_iter().map(|name| tests().join(format!("scenarios/{name}.yml")));
+    let playable = scenarios().into_iter().filter(|name| !REFUSED.contains(&name.as_str()));
+    let shared_files = playable.map(|name| tests().join(format!("scenarios/{name}.yml")));
     let mut unsupported = BTreeSet::new();
     let mut states = BTreeMap::<String, usize>::new();
     for file in shared_files.chain(own_scenarios()) {
@@ -93,9 +97,10 @@ fn play(
         *states.entry(row.status.clone()).or_default() += 1;
     }
     let daemon = Daemon::start(program(), &config);
-    let is_complete = |page: &str| rows.iter().all(|row| row.is_in(page));
-    let page = daemon.until(&format!("{name}: {rows:#?}"), Duration::from_secs(15), is_complete);
-    compare_with_check(&name, &page, &checked.report, rows.len());
+    let agrees =
+        |page: &str| rows.iter().all(|row| row.is_in(page)) && differences(page, &checked.report).is_empty();
+    let page = daemon.until(&format!("{name}: {rows:#?}"), Duration::from_secs(15), agrees);
+    assert_eq!(differences(&page, &checked.report), Vec::<String>::new(), "{name}");
     Ok(())
 }
 
@@ -144,8 +149,9 @@ impl Row {
             let labels = [own[0], own[1], ("status", state)];
             sample(page, "spn_status", &labels) == Some(f64::from(u8::from(self.status == *state)))
         });
-        let holders_agree = self.holders.iter().all(|(_, sam)| {
-            let labels = [own[0], own[1], ("account", sam.as_str())];
+        let holders_agree = self.holders.iter().all(|(domain, sam)| {
+            let account = format!("{domain}\\{sam}");
+            let labels = [own[0], own[1], ("account", account.as_str())];
             sample(page, "spn_holder_info", &labels) == Some(1.0)
         });
         states_agree && holders_agree
@@ -160,11 +166,19 @@ fn compare_with_ldapsearch(
     sids: &BTreeMap<&str, &str>,
 ) -> Vec<Row> {
     let mut rows = Vec::new();
-    let instances = checked.report["instances"].as_array().unwrap_or_else(|| panic!("{name}: {}", checked.text));
+    let instances =
+        checked.report["instances"].as_array().unwrap_or_else(|| panic!("{name}: {}", checked.text));
     assert_eq!(instances.len(), site.servers.len(), "{name}");
     for (instance, server) in instances.iter().zip(&site.scenario.sqlservers) {
+        // Without an account that SQL Server can tell there is no state of an SPN to compare: a blind login, Linux, a
+        // machine-local account. The loopback tests hold those to their golden files.
+        let Some(spns) = instance["spns"].as_array().filter(|_| instance["account"].is_object()) else {
+            continue;
+        };
+        if server.platform == Platform::Linux {
+            continue;
+        }
         let (forest, account) = account(lab, server);
-        let spns = instance["spns"].as_array().unwrap_or_else(|| panic!("{name}: no SPN: {instance:#}"));
         for port in server.listening_ports() {
             let spn = format!("MSSQLSvc/{}:{port}", dns_name(&site.scenario, server));
             let is_expected = |row: &&Value| {
@@ -190,7 +204,11 @@ fn compare_with_ldapsearch(
             let dns = shown.iter().map(|holder| holder["dn"].as_str().unwrap().to_owned());
             assert_eq!(dns.collect::<BTreeSet<_>>(), holders, "{name}: {}", row.spn);
             for holder in shown {
-                assert_eq!(holder["sid"].as_str(), sids.get(holder["dn"].as_str().unwrap()).copied(), "{name}");
+                assert_eq!(
+                    holder["sid"].as_str(),
+                    sids.get(holder["dn"].as_str().unwrap()).copied(),
+                    "{name}"
+                );
             }
             rows.push(row);
         }
@@ -219,29 +237,40 @@ fn account<'a>(lab: &'a Lab, server: &SqlServerSpec) -> (Forest<'a>, String) {
 /// What the scenario file says is the host's name.
 fn dns_name<'a>(scenario: &'a Scenario, server: &'a SqlServerSpec) -> &'a str {
     let accounts = &scenario.domain.as_ref().unwrap().accounts;
-    let computer =
-        accounts.iter().find(|account| account.class == AccountClass::Computer && account.name == server.host);
+    let computer = accounts
+        .iter()
+        .find(|account| account.class == AccountClass::Computer && account.name == server.host);
     computer.and_then(|computer| computer.dns.as_deref()).unwrap_or_else(|| panic!("no {}", server.host))
 }
 
-/// The rest of the page: verdicts, findings, and no state or holder that `check` does not show.
-fn compare_with_check(name: &str, page: &str, report: &Value, n_rows: usize) {
-    let n_states = page.lines().filter(|line| line.starts_with("mssql_kerberos_spn_status{")).count();
-    assert_eq!(n_states, n_rows * STATES.len(), "{name}");
+/// Where the page says something else than `check`: numbers of states and holders, verdicts, findings.
+fn differences(page: &str, report: &Value) -> Vec<String> {
+    let mut different = Vec::new();
+    let mut same = |what: String, in_page: Option<f64>, in_report: Option<f64>| {
+        if in_page != in_report {
+            different.push(format!("{what}: {in_page:?} in the page, {in_report:?} in the report"));
+        }
+    };
+    let count = |family: &str| {
+        let start = format!("mssql_kerberos_{family}{{");
+        Some(page.lines().filter(|line| line.starts_with(&start)).count() as f64)
+    };
     let instances = report["instances"].as_array().unwrap();
-    let shown = instances.iter().flat_map(|instance| instance["spns"].as_array().unwrap());
-    let n_holders: usize = shown.map(|spn| spn["holders"].as_array().unwrap().len()).sum();
-    let in_page = page.lines().filter(|line| line.starts_with("mssql_kerberos_spn_holder_info{")).count();
-    assert_eq!(in_page, n_holders, "{name}");
+    let shown = || instances.iter().flat_map(|instance| instance["spns"].as_array().into_iter().flatten());
+    let n_holders: usize = shown().map(|spn| spn["holders"].as_array().unwrap().len()).sum();
+    same("states".into(), count("spn_status"), Some((shown().count() * STATES.len()) as f64));
+    same("holders".into(), count("spn_holder_info"), Some(n_holders as f64));
     for instance in instances {
-        let own = ("mssql_instance", instance["name"].as_str().unwrap());
+        let name = instance["name"].as_str().unwrap();
+        let own = ("mssql_instance", name);
         let verdict = instance["verdict"].as_str().unwrap();
-        assert_eq!(sample(page, "verdict", &[own, ("verdict", verdict)]), Some(1.0), "{name}: {verdict}");
+        same(format!("{name} {verdict}"), sample(page, "verdict", &[own, ("verdict", verdict)]), Some(1.0));
         for finding in instance["findings"].as_array().unwrap() {
             let label = ("finding", finding["finding"].as_str().unwrap());
-            let subjects = finding["subjects"].as_array().map_or(0, Vec::len);
-            let expected = (finding["outcome"] == "applies").then_some(f64::from(u32::try_from(subjects).unwrap()));
-            assert_eq!(sample(page, "finding", &[own, label]), expected, "{name}: {label:?}");
+            let subjects = finding["subjects"].as_array().map_or(0, Vec::len) as f64;
+            let expected = (finding["outcome"] == "applies").then_some(subjects);
+            same(format!("{name} {}", label.1), sample(page, "finding", &[own, label]), expected);
         }
     }
+    different
 }
