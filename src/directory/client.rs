@@ -2,6 +2,7 @@
 //! its own: the caller drops a [`Reader`] at the deadline, and dropping it closes the connection.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +10,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, SearchEntry};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, SearchEntry, StdStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::decode::Entry;
 use super::error::{Error, printable};
+#[cfg(unix)]
+use super::guard::{Guard, Opening};
 use super::server::Server;
 use super::tls;
 use crate::model::secret::Secret;
@@ -82,6 +86,9 @@ pub(super) struct Reader {
     ldap: Ldap,
     driver: JoinHandle<Result<(), LdapError>>,
     server: String,
+    /// Absent on a connection whose TLS is the crate's own.
+    #[cfg(unix)]
+    guard: Option<Guard>,
 }
 
 impl Drop for Reader {
@@ -91,8 +98,49 @@ impl Drop for Reader {
 }
 
 impl Reader {
-    /// Connects, with TLS where wanted.
-    pub(super) async fn connect(server: &Server, protection: Protection<'_>) -> Result<Self, Error> {
+    /// Connects through the guard, with TLS where wanted.
+    #[cfg(unix)]
+    pub(super) async fn connect(
+        server: &Server,
+        addresses: &[IpAddr],
+        protection: Protection<'_>,
+    ) -> Result<Self, Error> {
+        let name = server.to_string();
+        let opening = match protection {
+            Protection::None => Opening::Plain,
+            Protection::Tls(ca_file) => {
+                let config = tls::client_config(ca_file)
+                    .map_err(|cause| Error::Tls { server: name.clone(), cause })?;
+                if server.is_ldaps { Opening::Ldaps(config) } else { Opening::StartTls(config) }
+            }
+        };
+        let (guard, stream) = Guard::open(server, addresses, opening).await?;
+        let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
+        let opening = LdapConnAsync::with_settings(settings, "ldapi://guard");
+        let (connection, ldap) = contain(&name, "connection", opening)
+            .await?
+            .map_err(|error| failure(&name, "connection", error, false))?;
+        let driver = tokio::spawn(connection.drive());
+        Ok(Self { ldap, driver, server: name, guard: Some(guard) })
+    }
+
+    /// Without Unix sockets there is no guard.
+    #[cfg(not(unix))]
+    pub(super) async fn connect(
+        server: &Server,
+        addresses: &[IpAddr],
+        protection: Protection<'_>,
+    ) -> Result<Self, Error> {
+        Self::connect_directly(server, addresses, protection).await
+    }
+
+    /// Connects with the crate's own TLS: a Kerberos bind inside TLS needs the channel bindings (RFC 5929) that the crate
+    /// takes from it. Without the guard, then, and with certificates verified before anything is decoded.
+    pub(super) async fn connect_directly(
+        server: &Server,
+        addresses: &[IpAddr],
+        protection: Protection<'_>,
+    ) -> Result<Self, Error> {
         let name = server.to_string();
         let is_tls = protection != Protection::None;
         let mut settings = LdapConnSettings::new();
@@ -100,6 +148,11 @@ impl Reader {
             let config =
                 tls::client_config(ca_file).map_err(|cause| Error::Tls { server: name.clone(), cause })?;
             settings = settings.set_config(config).set_starttls(!server.is_ldaps);
+        }
+        if !addresses.is_empty() {
+            let stream = dial(server, addresses).await.and_then(TcpStream::into_std);
+            let stream = stream.map_err(|error| failure(&name, "connection", error.into(), false))?;
+            settings = settings.set_std_stream(StdStream::Tcp(stream));
         }
         let opening = contain(&name, "connection", LdapConnAsync::with_settings(settings, &name)).await?;
         let (connection, ldap) = opening.map_err(|error| match error {
@@ -110,7 +163,13 @@ impl Reader {
             },
             other => failure(&name, "connection", other, is_tls),
         })?;
-        Ok(Self { ldap, driver: tokio::spawn(connection.drive()), server: name })
+        Ok(Self {
+            ldap,
+            driver: tokio::spawn(connection.drive()),
+            server: name,
+            #[cfg(unix)]
+            guard: None,
+        })
     }
 
     /// Binds with user and password. The caller has seen to TLS; an empty password would be an anonymous bind
@@ -146,7 +205,14 @@ impl Reader {
             })
             .map_err(|error| Error::Internal { cause: error.to_string() })?;
         match wait.await {
-            Ok(Ok(outcome)) => self.bound(outcome).await,
+            Ok(Ok(outcome)) => {
+                self.bound(outcome).await?;
+                #[cfg(unix)]
+                if let Some(guard) = &self.guard {
+                    guard.seal();
+                }
+                Ok(())
+            }
             Ok(Err(error)) => Err(Error::Internal { cause: error.to_string() }),
             Err(_) => Err(self.malformed("bind", "the Kerberos exchange broke off")),
         }
@@ -227,7 +293,12 @@ impl Reader {
         if !is_cut {
             return failure(&self.server, asked, error, false);
         }
-        match tokio::time::timeout(LAST_WORDS, &mut self.driver).await {
+        let ended = tokio::time::timeout(LAST_WORDS, &mut self.driver).await;
+        #[cfg(unix)]
+        if let Some(violation) = self.guard.as_ref().and_then(Guard::violation) {
+            return self.malformed(asked, violation);
+        }
+        match ended {
             Ok(Ok(Err(cause))) => failure(&self.server, asked, cause, false),
             Ok(Err(join)) if join.is_panic() => self.malformed(asked, "not BER, or not an LDAP message"),
             _ => Error::Unreachable {
@@ -239,6 +310,21 @@ impl Reader {
 
     fn malformed(&self, asked: &'static str, cause: &str) -> Error {
         Error::Malformed { server: self.server.clone(), asked, cause: cause.to_owned() }
+    }
+}
+
+/// By the addresses that the configured name servers gave, else by the system's resolver.
+pub(super) async fn dial(server: &Server, addresses: &[IpAddr]) -> std::io::Result<TcpStream> {
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect((*address, server.port)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(error) => Err(error),
+        None => TcpStream::connect((server.host.as_str(), server.port)).await,
     }
 }
 

@@ -2,6 +2,7 @@
 //! for each exchange and put back only after it succeeded: an error, a deadline or a cancelled refresh drops it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -10,6 +11,7 @@ use super::client::{BindThreads, Protection, Reader, Scope, Search};
 use super::error::Error;
 use super::server::{Addressed, Server};
 use super::{Bind, Settings};
+use crate::model::host::HostName;
 
 /// How long a connection to any but the best server is kept: then the best one gets another chance.
 const SECOND_CHOICE: Duration = Duration::from_secs(3_600);
@@ -53,11 +55,17 @@ pub(super) struct Links {
     settings: Settings,
     kept: BTreeMap<Place, Link>,
     threads: BindThreads,
+    addresses: BTreeMap<HostName, Vec<IpAddr>>,
 }
 
 impl Links {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, kept: BTreeMap::new(), threads: BindThreads::default() }
+        Self { settings, kept: BTreeMap::new(), threads: BindThreads::default(), addresses: BTreeMap::new() }
+    }
+
+    /// Addresses of servers, as the configured name servers gave them.
+    pub(super) fn set_addresses(&mut self, addresses: &BTreeMap<HostName, Vec<IpAddr>>) {
+        self.addresses.clone_from(addresses);
     }
 
     pub(super) const fn settings(&self) -> &Settings {
@@ -155,6 +163,8 @@ impl Links {
 
     /// Connects and binds.
     async fn open(&self, server: &Server) -> Result<Link, Error> {
+        let known = HostName::parse(&server.host).and_then(|host| self.addresses.get(&host));
+        let addresses = known.map(Vec::as_slice).unwrap_or_default();
         let is_protected = server.is_ldaps || self.settings.start_tls;
         let protection =
             if is_protected { Protection::Tls(self.settings.ca_file.as_deref()) } else { Protection::None };
@@ -164,12 +174,16 @@ impl Links {
             }
             Bind::Simple { user, password } => {
                 let secret = password.read().map_err(|cause| Error::NoCredentials { cause })?;
-                let mut reader = Reader::connect(server, protection).await?;
+                let mut reader = Reader::connect(server, addresses, protection).await?;
                 reader.bind_simple(user, &secret).await?;
                 reader
             }
             Bind::Integrated => {
-                let mut reader = Reader::connect(server, protection).await?;
+                let mut reader = if is_protected {
+                    Reader::connect_directly(server, addresses, protection).await?
+                } else {
+                    Reader::connect(server, addresses, protection).await?
+                };
                 let host = match server.addressed {
                     Addressed::ByName => server.host.clone(),
                     Addressed::ByOther => own_name(&mut reader, server).await?,

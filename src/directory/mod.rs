@@ -7,6 +7,12 @@ mod error;
 
 mod tls;
 
+#[cfg(unix)]
+mod ber;
+
+#[cfg(unix)]
+mod guard;
+
 mod client;
 
 mod filter;

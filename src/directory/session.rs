@@ -99,6 +99,7 @@ impl Session {
 
     async fn look(&mut self, question: &DirectoryQuestion) -> Result<DirectoryFacts, Error> {
         let until = Instant::now() + self.links.settings().timeout * OUTER;
+        self.links.set_addresses(&question.addresses);
         let controllers = parse(&question.servers, Role::DomainController)?;
         let (root, site, domains, server) = self.greet(&controllers, until).await?;
         let forest = Forest::new(&root.context, &domains);

@@ -85,6 +85,39 @@ fn a_wrong_password_is_offered_once_and_said() {
 }
 
 #[test]
+fn a_locked_reader_is_said_and_not_tried_again() {
+    let mut lab = shared();
+    let site = site(&mut lab);
+    let user = lab.text("/reader/user").to_owned();
+    // Locked for real, by wrong logins of another program.
+    for _ in 0..3 {
+        let refused = std::process::Command::new("ldapsearch")
+            .env("LDAPTLS_CACERT", lab.text("/ca"))
+            .args([
+                "-x",
+                "-ZZ",
+                "-H",
+                &format!("ldap://{}", lab.address(0)),
+                "-D",
+                &user,
+                "-w",
+                "Not.It-1",
+                "-s",
+                "base",
+            ])
+            .output()
+            .unwrap();
+        assert_eq!(refused.status.code(), Some(49), "{refused:?}");
+    }
+    let simple = Some((user, lab.text("/reader/password").to_owned()));
+    let config = site.configure(&Directory { simple, ..Directory::of(&lab) }, "");
+    let checked = check(binary(&lab), &config);
+    assert_eq!(checked.code, 1, "{}", checked.text);
+    assert!(checked.text.contains("775"), "{}", checked.text);
+    lab.clear();
+}
+
+#[test]
 fn a_domain_controller_that_refuses_kerberos_inside_tls_says_what_to_set() {
     let mut lab = Lab::start(Kind::OtherName);
     let file = tests().join("scenarios/lab/other_netbios_name.yml");

@@ -18,8 +18,6 @@ use crate::world::tests;
 pub(crate) enum Kind {
     /// `corp.contoso.com`, and the forest `partner.example` with a trust.
     TwoForests,
-    /// Its clock can be moved.
-    OwnClock,
     /// Two domain controllers.
     Twins,
     /// `ad.fabrikam.com`, called FABRIKAM, whose DC refuses Kerberos inside TLS.
@@ -53,10 +51,8 @@ impl Lab {
         let address = |host: u8| format!("127.0.{network}.{host}");
         let mut up = Command::new(tests().join("lab/up"));
         up.args(["--foreground", "--name", &format!("it{network}"), "--ip", &address(1)]);
-        let clock = folder.path().join("clock");
         match kind {
             Kind::TwoForests => up.args(["--partner", &address(3)]),
-            Kind::OwnClock => up.arg("--clock").arg(&clock),
             Kind::Twins => up.args(["--twin", &address(2)]),
             Kind::OtherName => {
                 up.args(["--realm", "AD.FABRIKAM.COM", "--netbios", "FABRIKAM", "--strong-auth"])
@@ -106,13 +102,6 @@ impl Lab {
     /// Takes out what was put in, and what the tests did to the accounts since.
     pub(crate) fn clear(&mut self) {
         let answer = self.tool.ask(&json!({ "clear": true }));
-        assert_eq!(answer["ok"], true, "{answer}");
-    }
-
-    /// Replaces the values of an account's attribute.
-    pub(crate) fn set(&mut self, account: &str, attribute: &str, values: &[&str]) {
-        let set = json!({ "set": { "sam": account, "attribute": attribute, "values": values } });
-        let answer = self.tool.ask(&set);
         assert_eq!(answer["ok"], true, "{answer}");
     }
 }
@@ -171,7 +160,7 @@ impl Drop for Tool {
 /// these tests takes the next one.
 fn claim(kind: Kind) -> (u8, TcpListener) {
     const FIRST: u8 = 60;
-    const KINDS: u8 = 4;
+    const KINDS: u8 = 3;
     const PROCESSES: u8 = 8;
     (0..PROCESSES)
         .map(|process| FIRST + process * KINDS + kind as u8)
