@@ -32,7 +32,7 @@ const OUTER: u32 = 4;
 const SLOW: Duration = Duration::from_secs(3_600);
 
 /// A rejected identity is not offered again so soon (JUDGEMENT 13).
-const PARKED: Duration = Duration::from_secs(1_800);
+const PARKED: Duration = Duration::from_secs(7_200);
 
 /// Holders that are no service account of ours and are read in their own domain in one refresh.
 const MOST_HOLDER_READS: usize = 8;
@@ -410,7 +410,7 @@ impl Session {
         }
         self.parked.retain(|_, since| since.elapsed() < PARKED);
         if self.parked.contains_key(domain) {
-            let text = format!("{domain} rejected the identity; it is not offered again for half an hour");
+            let text = format!("{domain} rejected the identity; it is not offered again for two hours");
             return Ok(Err(Gap::new(Reason::NoCredentials, text)));
         }
         let is_own = domain == round.forest.own();

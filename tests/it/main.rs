@@ -17,6 +17,8 @@ mod commands;
 
 mod config;
 
+mod discovery;
+
 #[cfg(feature = "gssapi")]
 mod formats;
 

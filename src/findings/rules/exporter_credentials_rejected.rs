@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Always,
-    meaning: "A peer refused the exporter's identity. It is not offered again for 30 minutes, or until its secret \
+    meaning: "A peer refused the exporter's identity. It is not offered again for two hours, or until its secret \
               changes, so that no account is locked out.",
     seen: "LDAP result 49 or error 18456 and its kind at the latest attempt.",
     repair: "Correct the secret; a changed file is tried at once.",
