@@ -571,7 +571,7 @@ pub fn service_identity(
     }
 }
 
-/// The AD account that has to hold the SPNs (DOMAIN 2.2).
+/// The AD account that has to hold the SPNs (JUDGEMENT 5).
 ///
 /// # Errors
 /// As [`service_identity`]; `not_applicable` for a machine-local account, which nothing in AD stands for.

@@ -1,4 +1,4 @@
-//! What is not the daemon: each command is a file and a function that gives the exit code (DESIGN 3).
+//! What is not the daemon: each command is a file and a function that gives the exit code.
 
 pub mod check;
 
@@ -6,7 +6,7 @@ pub mod healthcheck;
 
 pub mod queries;
 
-/// Exit codes (DESIGN 3).
+/// Exit codes.
 pub mod exit {
     /// Done; healthy.
     pub const OK: u8 = 0;

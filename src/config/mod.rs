@@ -102,7 +102,7 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// Where the file is when nobody says so (DESIGN 4).
+/// Where the file is when nobody says so.
 pub fn default_file() -> PathBuf {
     let folder = if cfg!(windows) {
         std::env::var_os("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from)

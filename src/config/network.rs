@@ -10,7 +10,7 @@ use crate::model::host::HostName;
 use crate::model::settings::DirectorySettings;
 use crate::{directory, web};
 
-/// Paths that are taken (DESIGN 5).
+/// Paths that are taken.
 const TAKEN: &[&str] = &["/", "/explain", "/-/healthy", "/-/ready", "/-/reload"];
 
 /// `web`.

@@ -1,4 +1,4 @@
-//! The configuration as written: every key of DESIGN 4 that this version has, with its default. Says nothing about
+//! The configuration as written: every key that this version has, with its default. Says nothing about
 //! which values make sense together; that is `checked`.
 
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::cli::{LogFormat, LogLevel};
 use crate::model::settings::{AccountLabel, Thresholds as JudgeThresholds};
 use crate::sqlserver::Encryption;
 
-/// Keys of DESIGN 4 that this version does not have. Each is refused by name, so that nobody relies on what does nothing.
+/// Keys that are planned and that this version does not have. Each is refused by name, so that nobody relies on what does nothing.
 pub(super) const NOT_YET: &[&str] =
     &["ticket", "services", "logins", "web.config_file", "web.enable_lifecycle"];
 

@@ -197,7 +197,7 @@ impl From<Gap> for Judged {
     }
 }
 
-/// The four outcomes (DESIGN 2).
+/// The four outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// To at least one subject.

@@ -61,7 +61,7 @@ pub fn has_blind_spot(findings: &[Finding], at_least: Severity) -> bool {
     findings.iter().any(|finding| finding.severity >= at_least && finding.failing_gaps().next().is_some())
 }
 
-/// The exit code of `check` (DESIGN 3): 1 if a finding at or above the threshold, else 3 if one was not judged for a
+/// The exit code of `check`: 1 if a finding at or above the threshold, else 3 if one was not judged for a
 /// failing reason, else 0.
 pub fn exit_code(is_in_scope: bool, findings: &[Finding], fail_on: Severity) -> u8 {
     if !is_in_scope {

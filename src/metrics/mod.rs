@@ -22,7 +22,7 @@ pub use process::{Process, read as read_process};
 /// Every family name begins with it, but for the standard `process_*` set.
 pub const PREFIX: &str = "mssql_kerberos_";
 
-/// Hard cap on the series of one instance, whatever the inputs (DESIGN 6).
+/// Hard cap on the series of one instance, whatever the inputs.
 pub const MOST_SERIES_PER_INSTANCE: usize = 1_000;
 
 /// What kind of family.

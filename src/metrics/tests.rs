@@ -31,7 +31,7 @@ fn families_are_well_formed() {
         let help = family.help;
         assert!(help.ends_with('.') && help.len() <= 120 && !help.contains(['\n', '\\']), "{name}: {help}");
         assert_eq!(family.labels.iter().collect::<BTreeSet<_>>().len(), family.labels.len(), "{name}");
-        // Labels that scrapers and service discovery use themselves (CONVENTIONS M14).
+        // Labels that scrapers and service discovery use themselves.
         for label in family.labels {
             assert!(
                 !["type", "service", "region", "env", "cluster", "instance", "job"].contains(label),

@@ -1,5 +1,5 @@
 //! Accounts: security identifiers, the NT name a Windows service shows, and the classes of account that AD knows.
-//! The traps of mapping a service's account to the AD object that acts for it on the network are here (DOMAIN 2.2);
+//! The traps of mapping a service's account to the AD object that acts for it on the network are here (JUDGEMENT 5);
 //! whether such an object exists is the directory's to say.
 
 use std::fmt;
@@ -76,7 +76,7 @@ impl fmt::Display for AccountKey {
     }
 }
 
-/// What the account name of a Windows service stands for on the network (DOMAIN 2.2).
+/// What the account name of a Windows service stands for on the network (JUDGEMENT 5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceIdentity {
     /// LocalSystem or NetworkService: the computer account.
@@ -149,7 +149,7 @@ impl ServiceIdentity {
     }
 }
 
-/// The class of an account object, by objectClass, never by a trailing `$` (DOMAIN 2.2).
+/// The class of an account object, by objectClass, never by a trailing `$` (JUDGEMENT 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccountClass {
     /// `user`.

@@ -1,4 +1,4 @@
-//! The typed changes that remedies are made of (DESIGN 7). `remedy` renders them as text; no rule holds a command.
+//! The typed changes that remedies are made of. `remedy` renders them as text; no rule holds a command.
 
 use super::directory::AccountNames;
 use super::spn::Spn;

@@ -105,7 +105,7 @@ impl Probe {
 pub struct Slot<Q, F> {
     /// Why it is not asked at all, if so.
     pub off: Option<Gap>,
-    /// Evidence older than this is not used: three intervals (DESIGN 2).
+    /// Evidence older than this is not used: three intervals.
     pub max_age: Duration,
     /// The latest attempt, if there was one.
     pub latest: Option<Attempt>,

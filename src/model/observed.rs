@@ -28,7 +28,7 @@ pub fn unix_seconds(time: SystemTime) -> f64 {
     }
 }
 
-/// Why a whole run of a probe failed: the closed set that is the metric label `kind` (DESIGN 6).
+/// Why a whole run of a probe failed: the closed set that is the metric label `kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureKind {
     /// No connection: name not resolved, port closed, network unreachable.

@@ -81,7 +81,7 @@ impl Spn {
         }
     }
 
-    /// The form of metric labels: the service class keeps its case, the rest is lower-cased (DESIGN 6).
+    /// The form of metric labels: the service class keeps its case, the rest is lower-cased.
     pub fn label(&self) -> String {
         match self.0.split_once('/') {
             Some((class, rest)) if class.eq_ignore_ascii_case(MSSQLSVC) => {

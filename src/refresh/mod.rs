@@ -181,7 +181,7 @@ async fn assemble(
     }
 }
 
-/// Whether every enabled probe has run once, or has nothing to be asked: what readiness means (DESIGN 5). A probe that
+/// Whether every enabled probe has run once, or has nothing to be asked: what readiness means. A probe that
 /// answers must have answered the whole of its question, so that the first page after "ready" is a judgement.
 pub fn has_run_once(assessment: &Assessment) -> bool {
     let evidence = &assessment.evidence;

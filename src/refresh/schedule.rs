@@ -1,4 +1,4 @@
-//! When to ask next: outcome, interval, jitter, backoff → next start (DESIGN 2). Pure: randomness is handed in as a number
+//! When to ask next: outcome, interval, jitter, backoff → next start. Pure: randomness is handed in as a number
 //! from 0 to 1.
 
 use std::time::Duration;

@@ -150,7 +150,7 @@ pub fn own_session(rows: &[Row]) -> Result<OwnSession, Undecodable> {
         net_transport: row.required_text("net_transport")?.to_owned(),
         client_address: row.text("client_net_address")?.and_then(canonical_address),
         local_address: row.text("local_net_address")?.and_then(canonical_address),
-        // Text, not bit (DMV.md: dm_exec_connections).
+        // Text, not bit (sys.dm_exec_connections page).
         encrypted: row.required_text("encrypt_option")?.eq_ignore_ascii_case("TRUE"),
     })
 }

@@ -144,7 +144,7 @@ impl From<Error> for Failure {
 pub(super) const CREDENTIAL_ERRORS: [u32; 5] = [18456, 18452, 18486, 18487, 18488];
 
 /// Refusals for want of a right: SELECT/EXECUTE denied, no permission for the action, missing server permission,
-/// the same since 2022, module signing (DMV.md 2; DOMAIN.md 3.5).
+/// the same since 2022, module signing.
 pub(super) const PERMISSION_ERRORS: [u32; 5] = [229, 297, 300, 371, 15562];
 
 /// The version lacks what was asked: column, object, function, procedure ("Database Engine events and errors").

@@ -311,7 +311,7 @@ fn pick(variants: &[&'static Statement; 2], major: u16) -> &'static Statement {
     if newer.is_for(major) { newer } else { older }
 }
 
-/// `is_distributed_network_name` came with 2016 SP3, 2017 CU25, 2019 CU8 (builds as in Microsoft's own collector, DMV.md).
+/// `is_distributed_network_name` came with 2016 SP3, 2017 CU25, 2019 CU8 (builds as in Microsoft's own collector).
 fn has_network_name_column(major: u16, build: u32) -> bool {
     match major {
         13 => build >= 6300,

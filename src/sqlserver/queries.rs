@@ -2,7 +2,7 @@
 //! composed at run time: what differs by version is a statement of its own.
 //!
 //! Each is one batch, because a column that a version lacks fails the whole batch (207). Every column is CAST, because a
-//! raw sql_variant carries no base type and widths differ between versions (DMV.md 6). Dates travel as days since
+//! raw sql_variant carries no base type and widths differ between versions. Dates travel as days since
 //! 1900-01-01 (`CAST(datetime AS float)`), in both directions.
 
 mod instance;
@@ -68,7 +68,7 @@ pub enum Type {
     DateTime,
 }
 
-/// The right a statement takes; the rights were split with SQL Server 2022 (DOMAIN.md 3.5). Empty: none.
+/// The right a statement takes; the rights were split with SQL Server 2022. Empty: none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Right {
     /// 2014 to 2019.

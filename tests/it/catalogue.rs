@@ -67,12 +67,13 @@ fn the_page_of_findings_is_the_lists() {
     expect_test::expect_file![root().join("docs/findings.md")].assert_eq(page.trim_end_matches('\n'));
 }
 
-const DOCS: [&str; 6] = [
+const DOCS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "deploy/directory/README.md",
+    "docs/judgement.md",
     "docs/samba-and-windows.md",
 ];
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::world::tests;
 
-/// Years of the major versions (DMV.md 1).
+/// Years of the major versions.
 const YEARS: [(u16, u64); 6] = [(12, 2014), (13, 2016), (14, 2017), (15, 2019), (16, 2022), (17, 2025)];
 
 fn years(statement: &Statement) -> impl Iterator<Item = u64> {

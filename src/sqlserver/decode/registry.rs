@@ -77,7 +77,7 @@ fn static_ports(name: &str, value: &str) -> Result<Vec<u16>, Undecodable> {
     Ok(ports.into_iter().filter(|port| *port != 0).collect())
 }
 
-/// Empty: static. `0`: dynamic, none given yet. Else the last one given (DOMAIN.md 3.2).
+/// Empty: static. `0`: dynamic, none given yet. Else the last one given.
 fn dynamic_port(name: &str, value: &str) -> Result<Option<u16>, Undecodable> {
     if value.is_empty() { Ok(None) } else { port(name, value).map(Some) }
 }

@@ -177,7 +177,7 @@ WHERE r.registry_key LIKE N'%SuperSocketNetLib%' OPTION (MAXDOP 1)",
     why: "the ports that are configured: static or dynamic, restart pending, TCP off",
 };
 
-/// The service's account. Linux is not asked: the view makes up LocalSystem there (DOMAIN.md 3.3).
+/// The service's account. Linux is not asked: the view makes up LocalSystem there.
 pub const SERVICE: Statement = Statement {
     name: "service",
     sql: "/* mssql-kerberos-exporter service */
