@@ -115,20 +115,13 @@ fn the_whole_format_is_understood() {
 
 #[test]
 fn the_configuration_names_every_peer_and_keeps_secrets_in_files() {
-    let mut running = load("healthy").start().unwrap();
-    running.sqlservers.push(SqlServerAddress {
-        name: "SQL01\\PROD".to_owned(),
-        address: ([127, 0, 0, 1], 14_330).into(),
-        user: "monitor".to_owned(),
-        password: READER_PASSWORD.to_owned(),
-        encryption: Encryption::Off,
-    });
+    let running = load("named_instance").start().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let yaml = running.config_yaml(dir.path());
     assert!(!yaml.contains(READER_PASSWORD));
     let config: yaml_serde::Value = yaml_serde::from_str(&yaml).unwrap();
     assert_eq!(config["instances"][0]["name"], "SQL01\\PROD");
-    assert_eq!(config["instances"][0]["address"], "127.0.0.1:14330");
+    assert_eq!(config["instances"][0]["address"], running.servers[0].addr().to_string().as_str());
     assert_eq!(config["instances"][0]["encryption"], "off");
     assert_eq!(config["directory"]["servers"][0], running.ldaps_url().as_str());
     assert_eq!(config["directory"]["global_catalogs"][0], running.gcs_url().as_str());
