@@ -96,13 +96,13 @@ pub(crate) fn page(assessment: &Assessment) -> render::Page {
     render::page(metrics::collect(&whole)).unwrap()
 }
 
-/// The latest assessment once it satisfies the condition; fails after ten seconds.
+/// The latest assessment once it satisfies the condition; fails after a minute: the machine may be busy.
 pub(crate) async fn until(
     latest: &mut tokio::sync::watch::Receiver<Arc<Assessment>>,
     what: &str,
     condition: impl FnMut(&Arc<Assessment>) -> bool,
 ) -> Arc<Assessment> {
-    until_within(latest, what, Duration::from_secs(10), condition).await
+    until_within(latest, what, Duration::from_secs(60), condition).await
 }
 
 /// The same with another limit.

@@ -8,7 +8,7 @@ use super::domain::{Kind, Lab};
 use super::exporter::{Daemon, Directory, OFTEN, Site, binary, sample};
 use crate::world::tests;
 
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(90);
 
 fn directory_is(page: &str, up: f64) -> bool {
     sample(page, "probe_success", &[("probe", "directory")]) == Some(up)

@@ -99,7 +99,7 @@ fn play(
     let daemon = Daemon::start(program(), &config);
     let agrees =
         |page: &str| rows.iter().all(|row| row.is_in(page)) && differences(page, &checked.report).is_empty();
-    let page = daemon.until(&format!("{name}: {rows:#?}"), Duration::from_secs(15), agrees);
+    let page = daemon.until(&format!("{name}: {rows:#?}"), Duration::from_secs(60), agrees);
     assert_eq!(differences(&page, &checked.report), Vec::<String>::new(), "{name}");
     Ok(())
 }
