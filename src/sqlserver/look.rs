@@ -333,7 +333,9 @@ pub(super) fn refusal_gap<T>(
     number: u32,
     text: &str,
 ) -> (StatementOutcome, Known<T>) {
-    let right = statement.right.on(major);
+    // A catalog view hides rows and never refuses: an error comes from the performance view that is read beside it.
+    let needed = if statement.right == queries::DEFINITION { queries::PERFORMANCE } else { statement.right };
+    let right = needed.on(major);
     let for_permission = PERMISSION_ERRORS.contains(&number);
     let (name, outcome) = (statement.name, StatementOutcome::Refused { number, for_permission, right });
     let gap = if for_permission {

@@ -32,6 +32,9 @@ pub enum NtlmWish {
     Yes,
 }
 
+/// The step before the first statement.
+const CONNECTING: &str = "connecting";
+
 /// How long the list of clients on NTLM is repeated (JUDGEMENT 11.3, Q2).
 const NTLM_CLIENTS_EVERY: Duration = Duration::from_secs(60);
 
@@ -70,7 +73,7 @@ impl Session {
             browser_port: browser::PORT,
             gate: Gate::default(),
             client: None,
-            step: "connecting",
+            step: CONNECTING,
             slow: None,
             major: 0,
             tally: Tally::default(),
@@ -98,7 +101,7 @@ impl Session {
     /// If it cannot be reached or asked at all. A statement that is refused is a gap in the answer, no failure.
     pub async fn instance(&mut self) -> Result<Instance, Failure> {
         let (limit, server) = (self.settings.timeout, self.settings.address.to_string());
-        self.step = "connecting";
+        self.step = CONNECTING;
         let outcome = within(limit, self.look_at_instance()).await;
         self.settled(outcome, server)
     }
@@ -113,14 +116,18 @@ impl Session {
         wish: NtlmWish,
     ) -> Result<Connections, Failure> {
         let (limit, server) = (self.settings.timeout, self.settings.address.to_string());
-        self.step = "connecting";
+        self.step = CONNECTING;
         let outcome = within(limit, self.look_at_connections(question, wish)).await;
         self.settled(outcome, server)
     }
 
     fn settled<T>(&self, outcome: Option<Result<T, Error>>, server: String) -> Result<T, Failure> {
         let outcome = outcome.unwrap_or_else(|| {
-            Err(Error::TimedOut { server, asked: self.step.to_owned(), limit: self.settings.timeout })
+            let asked = match self.step {
+                CONNECTING => CONNECTING.to_owned(),
+                statement => format!("statement {statement}"),
+            };
+            Err(Error::TimedOut { server, asked, limit: self.settings.timeout })
         });
         outcome.map_err(Failure::from)
     }

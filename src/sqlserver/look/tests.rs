@@ -26,6 +26,13 @@ fn a_refusal_is_never_a_zero() {
 }
 
 #[test]
+fn an_error_about_a_group_names_the_right_that_refuses() {
+    let (outcome, _) = refusal_gap::<()>(&queries::AVAILABILITY_GROUPS, 16, 300, "");
+    let right = "VIEW SERVER PERFORMANCE STATE";
+    assert_eq!(outcome, StatementOutcome::Refused { number: 300, for_permission: true, right });
+}
+
+#[test]
 fn the_column_came_with_builds() {
     for (major, build, expected) in [
         (12, 6024, false),
