@@ -1,6 +1,6 @@
 //! Docs that are generated from constants stay true, and docs name only what exists. `UPDATE_EXPECT=1` rewrites them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -45,7 +45,8 @@ fn the_page_of_metrics_is_the_slice() {
     };
     table("Of each instance", true);
     table("Of the exporter", false);
-    expect_test::expect_file![root().join("docs/metrics.md")].assert_eq(page.trim_end_matches('\n'));
+    expect_test::expect_file![root().join("docs/metrics.md")]
+        .assert_eq(&(page.trim_end_matches('\n').to_owned() + "\n"));
 }
 
 #[test]
@@ -64,25 +65,36 @@ fn the_page_of_findings_is_the_lists() {
             rule.name, rule.severity, rule.meaning, rule.seen, rule.repair, rule.source
         );
     }
-    expect_test::expect_file![root().join("docs/findings.md")].assert_eq(page.trim_end_matches('\n'));
+    expect_test::expect_file![root().join("docs/findings.md")]
+        .assert_eq(&(page.trim_end_matches('\n').to_owned() + "\n"));
 }
 
-const DOCS: [&str; 7] = [
-    "README.md",
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "deploy/directory/README.md",
-    "docs/judgement.md",
-    "docs/samba-and-windows.md",
-];
+/// Every page that people read: those at the root, below `docs` and `deploy`, and the one of the tests.
+fn pages() -> Vec<String> {
+    let mut found = vec!["tests/README.md".to_owned()];
+    let mut folders = vec![String::new(), "docs".to_owned(), "deploy".to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(root().join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+            let name = name.trim_start_matches('/').to_owned();
+            if entry.path().is_dir() && !folder.is_empty() {
+                folders.push(name);
+            } else if name.ends_with(".md") {
+                found.push(name);
+            }
+        }
+    }
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
 
 #[test]
 fn links_lead_to_files() {
     let mut n = 0;
-    for doc in DOCS {
-        let text = read(doc);
-        let folder = root().join(doc);
+    for doc in pages() {
+        let text = read(&doc);
+        let folder = root().join(&doc);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if target.starts_with("http") || target.starts_with('#') {
                 continue;
@@ -98,8 +110,8 @@ fn links_lead_to_files() {
 #[test]
 fn docs_name_only_metrics_that_exist() {
     let known: BTreeSet<String> = families().map(|family| family.full_name()).collect();
-    for doc in DOCS {
-        let text = read(doc);
+    for doc in pages() {
+        let text = read(&doc);
         for (at, prefix) in text.match_indices("mssql_kerberos_") {
             let rest = &text[at..];
             let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
@@ -107,6 +119,61 @@ fn docs_name_only_metrics_that_exist() {
             assert!(is_library || name == prefix || known.contains(&name), "{doc}: {name} is no metric");
         }
     }
+}
+
+#[test]
+fn the_readme_leads_to_every_page() {
+    let readme = read("README.md");
+    let pages = pages();
+    let apart: Vec<_> =
+        pages.iter().filter(|page| *page != "README.md" && !readme.contains(&format!("]({page})"))).collect();
+    assert!(apart.is_empty(), "README.md does not lead to {apart:?}");
+}
+
+/// Keys and defaults of the example, which a unit test of `config` holds against the code. Lists of sections have one item.
+fn keys_of_the_example() -> BTreeMap<String, String> {
+    let mut keys = BTreeMap::new();
+    let mut above: Vec<(usize, String)> = Vec::new();
+    let example = read("deploy/config.example.yml");
+    for line in example.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+    {
+        let is_item = line.trim_start().starts_with("- ");
+        let line = line.replacen("- ", "  ", usize::from(is_item));
+        let depth = line.len() - line.trim_start().len();
+        let (key, rest) = line.trim_start().split_once(':').unwrap();
+        let value = rest.split(" #").next().unwrap().trim();
+        above.retain(|(parent, _)| *parent < depth);
+        if let Some((_, parent)) = above.last_mut().filter(|_| is_item) {
+            parent.push_str("[]");
+        }
+        let path = above.last().map_or_else(|| key.to_owned(), |(_, parent)| format!("{parent}.{key}"));
+        if value.is_empty() {
+            above.push((depth, path));
+        } else {
+            keys.insert(path, value.to_owned());
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_page_of_the_configuration_has_every_key_with_its_default() {
+    let keys = keys_of_the_example();
+    assert!(keys.len() > 40 && keys["instances[].expect.ports"] == "[]", "{keys:?}");
+    let page = read("docs/configuration.md");
+    let rows: BTreeMap<String, String> = page
+        .lines()
+        .filter_map(|line| {
+            let (key, rest) = line.strip_prefix("| `")?.split_once("` | `")?;
+            Some((key.to_owned(), rest.split_once('`')?.0.to_owned()))
+        })
+        .collect();
+    let as_written = |keys: BTreeMap<String, String>| -> Vec<String> {
+        keys.into_iter().map(|(key, default)| format!("{key}: {default}")).collect()
+    };
+    let expected =
+        as_written(keys.into_iter().map(|(key, value)| (key, value.trim_matches('"').to_owned())).collect());
+    assert_eq!(as_written(rows), expected);
 }
 
 /// The README's test command is what CI runs, and nothing else.
