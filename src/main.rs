@@ -2,12 +2,16 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use mssql_kerberos_exporter::cli::{Arguments, Command};
 use mssql_kerberos_exporter::commands::{check, exit, healthcheck, queries};
 use mssql_kerberos_exporter::config::{self, Config, Sources};
 use mssql_kerberos_exporter::findings::rules;
 use mssql_kerberos_exporter::{app, shutdown, telemetry, web};
+
+/// How long the end waits for threads that still work.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let arguments = match Arguments::read(std::env::args_os()) {
@@ -39,8 +43,9 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(run(&config, arguments.command_or_serve()));
-    // A look-up or a C library that hangs does not hold the process up.
-    runtime.shutdown_background();
+    // The workers drop their connections first: a Kerberos context released while the exit handlers
+    // of libgssapi run aborts the process. A thread that hangs holds the end up by no more than this.
+    runtime.shutdown_timeout(LAST_WAIT);
     ExitCode::from(code)
 }
 
