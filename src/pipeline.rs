@@ -43,8 +43,8 @@ pub struct Assessment {
     pub evidence: Arc<Evidence>,
     /// One for each instance, in the order of the configuration.
     pub instances: Vec<InstanceAssessment>,
-    /// Why the directory is not asked at all, if so.
-    pub directory_gap: Option<Gap>,
+    /// What each probe is to be asked next.
+    pub questions: Questions,
 }
 
 /// One instance, judged.
@@ -64,8 +64,14 @@ pub struct InstanceAssessment {
 
 /// The next question for each probe.
 pub fn questions(settings: &Settings, evidence: &Evidence, now: Now) -> Questions {
-    let outlines: Vec<Outline> =
-        (0..settings.instances.len()).map(|index| Outline::of(settings, evidence, index, now)).collect();
+    questions_of(settings, evidence, &outlines(settings, evidence, now), now)
+}
+
+fn outlines(settings: &Settings, evidence: &Evidence, now: Now) -> Vec<Outline> {
+    (0..settings.instances.len()).map(|index| Outline::of(settings, evidence, index, now)).collect()
+}
+
+fn questions_of(settings: &Settings, evidence: &Evidence, outlines: &[Outline], now: Now) -> Questions {
     let connections = settings
         .instances
         .iter()
@@ -74,28 +80,35 @@ pub fn questions(settings: &Settings, evidence: &Evidence, now: Now) -> Question
         .collect();
     Questions {
         connections,
-        directory: directory_question(settings, evidence, &outlines, now),
-        dns: dns_question(settings, evidence, &outlines, now),
+        directory: directory_question(settings, evidence, outlines, now),
+        dns: dns_question(settings, evidence, outlines, now),
     }
 }
 
 /// Judges everything at hand.
 pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> Assessment {
-    let directory_gap = questions(settings, &evidence, now).directory.err();
+    let outlines = outlines(settings, &evidence, now);
+    let questions = questions_of(settings, &evidence, &outlines, now);
+    let directory_gap = questions.directory.as_ref().err();
+    let pictures: Vec<Picture> = outlines
+        .into_iter()
+        .enumerate()
+        .map(|(index, outline)| Picture::of(outline, &evidence, index, directory_gap, now))
+        .collect();
     let instances = settings
         .instances
         .iter()
         .enumerate()
         .filter_map(|(index, own)| {
-            let picture = Picture::of(settings, &evidence, index, directory_gap.as_ref(), now);
-            let case = Case::new(settings, &evidence, index, &picture, directory_gap.as_ref(), now)?;
+            let case = Case::new(settings, &evidence, index, &pictures, directory_gap, now)?;
             let findings = judge(&case);
             let ntlm = ntlm::tally(&case);
+            let picture = case.picture.clone();
             let verdict = verdict(picture.scope.is_ok(), &findings);
             Some(InstanceAssessment { name: own.name.clone(), picture, ntlm, findings, verdict })
         })
         .collect();
-    Assessment { at: now, settings: Arc::clone(settings), evidence, instances, directory_gap }
+    Assessment { at: now, settings: Arc::clone(settings), evidence, instances, questions }
 }
 
 /// The addresses whose connections are local (JUDGEMENT 11.2). The interfaces of the exporter's host count only if it is
@@ -118,8 +131,8 @@ fn connections_question(
         if let Ok(availability) = &instance.availability {
             addresses.extend(availability.listeners.iter().flat_map(|l| l.online_addresses.iter().copied()));
         }
-        let is_on_host = instance.own_session.as_ref().is_ok_and(|session| session.is_on_host());
-        if let (true, Ok(machine)) = (is_on_host, evidence.host.answer(Probe::Host, now)) {
+        if let (true, Ok(machine)) = (instance.sees_us_on_its_host(), evidence.host.answer(Probe::Host, now))
+        {
             addresses.extend(machine.facts.addresses.iter().flatten());
         }
     }

@@ -8,12 +8,13 @@ use crate::model::directory::{Account, DirectoryFacts, Holder};
 use crate::model::dns::{DnsFacts, Forward};
 use crate::model::evidence::{Evidence, InstanceEvidence, Probe};
 use crate::model::host::HostName;
-use crate::model::instance::{Instance, Registry};
+use crate::model::instance::{Availability, Instance, Registry};
 use crate::model::machine::Machine;
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
+use crate::model::spn::Spn;
 
-use super::picture::{Picture, account_of};
+use super::picture::{Picture, account_of, testimony};
 use super::spns::JudgedSpn;
 use super::{Finding, Outcome};
 
@@ -30,8 +31,10 @@ pub struct Case<'a> {
     pub slots: &'a InstanceEvidence,
     /// What was worked out for all rules.
     pub picture: &'a Picture,
+    /// The same of every instance, in the order of the settings.
+    pictures: &'a [Picture],
     /// Why the directory is not asked at all, if so.
-    pub directory_gap: Option<&'a Gap>,
+    directory_gap: Option<&'a Gap>,
     /// The moment of judgement.
     pub now: Now,
     /// The causes' outcomes; empty while the causes are judged.
@@ -44,13 +47,14 @@ impl<'a> Case<'a> {
         settings: &'a Settings,
         evidence: &'a Evidence,
         index: usize,
-        picture: &'a Picture,
+        pictures: &'a [Picture],
         directory_gap: Option<&'a Gap>,
         now: Now,
     ) -> Option<Self> {
         let own = settings.instances.get(index)?;
         let slots = evidence.instances.get(index)?;
-        Some(Self { settings, own, evidence, slots, picture, directory_gap, now, causes: &[] })
+        let picture = pictures.get(index)?;
+        Some(Self { settings, own, evidence, slots, picture, pictures, directory_gap, now, causes: &[] })
     }
 
     /// The same case with the causes' outcomes at hand, for the symptoms.
@@ -65,6 +69,23 @@ impl<'a> Case<'a> {
         self.slots.sqlserver.answer(Probe::SqlServer, self.now).map(|good| &good.facts)
     }
 
+    /// What was worked out of every instance of this configuration, this one included.
+    pub const fn pictures(&self) -> &'a [Picture] {
+        self.pictures
+    }
+
+    /// What was worked out of the other instances.
+    pub fn others(&self) -> impl Iterator<Item = &'a Picture> {
+        let own = self.own;
+        let all = self.settings.instances.iter().zip(self.pictures);
+        all.filter(|(other, _)| other.name != own.name).map(|(_, picture)| picture)
+    }
+
+    /// Its availability groups.
+    pub fn availability(&self) -> Known<&'a Availability> {
+        self.instance()?.availability.as_ref().map_err(Clone::clone)
+    }
+
     /// Its network configuration.
     pub fn registry(&self) -> Known<&'a Registry> {
         self.instance()?.registry.as_ref().map_err(Clone::clone)
@@ -77,11 +98,7 @@ impl<'a> Case<'a> {
 
     /// What the directory said.
     pub fn directory(&self) -> Known<&'a DirectoryFacts> {
-        match (self.evidence.directory.answer(Probe::Directory, self.now), self.directory_gap) {
-            (Ok(good), _) => Ok(&good.facts),
-            (Err(_), Some(gap)) => Err(gap.clone()),
-            (Err(gap), None) => Err(gap),
-        }
+        testimony(self.evidence, self.directory_gap, self.now).map(|said| said.facts)
     }
 
     /// The holders in the forest, if the search was complete.
@@ -145,6 +162,11 @@ impl<'a> Case<'a> {
     /// The expected SPNs with the state of each.
     pub fn spns(&self) -> Known<&'a [JudgedSpn]> {
         self.picture.spns.as_deref().map_err(Clone::clone)
+    }
+
+    /// The state of this one, if it is expected.
+    pub fn spn(&self, spn: &Spn) -> Known<Option<&'a JudgedSpn>> {
+        Ok(self.spns()?.iter().find(|judged| judged.expected.spn == *spn))
     }
 
     /// Those that pass the filter.

@@ -92,20 +92,16 @@ impl Outline {
 }
 
 impl Picture {
-    /// Of instance number `index`. `directory_gap`: why the directory is not asked at all, if so.
+    /// Of instance number `index`, whose outline it completes. `directory_gap`: why the directory is not asked at all, if
+    /// so.
     pub fn of(
-        settings: &Settings,
+        outline: Outline,
         evidence: &Evidence,
         index: usize,
         directory_gap: Option<&Gap>,
         now: Now,
     ) -> Self {
-        let outline = Outline::of(settings, evidence, index, now);
-        let testimony = match (evidence.directory.answer(Probe::Directory, now), directory_gap) {
-            (Ok(good), _) => Ok(Testimony { question: &good.question, facts: &good.facts }),
-            (Err(_), Some(gap)) => Err(gap.clone()),
-            (Err(gap), None) => Err(gap),
-        };
+        let testimony = testimony(evidence, directory_gap, now);
         let account = outline.account.as_ref().map_err(Clone::clone).and_then(|account| {
             let said = testimony.as_ref().map_err(Clone::clone)?;
             account_of(said.facts, &account.key)
@@ -127,6 +123,17 @@ impl Picture {
             settling,
         }
     }
+}
+
+/// What the directory said.
+///
+/// # Errors
+/// Why it said nothing: that it is not asked at all comes first.
+pub fn testimony<'a>(evidence: &'a Evidence, directory_gap: Option<&Gap>, now: Now) -> Known<Testimony<'a>> {
+    let answer = evidence.directory.answer(Probe::Directory, now);
+    answer
+        .map(|good| Testimony { question: &good.question, facts: &good.facts })
+        .map_err(|gap| directory_gap.cloned().unwrap_or(gap))
 }
 
 /// The account of this key as it was read on a domain controller of its own domain.
@@ -191,10 +198,6 @@ impl<'a> Sight<'a> {
         })
     }
 
-    fn is_on_host(&self) -> bool {
-        self.instance.own_session.as_ref().is_ok_and(|session| session.is_on_host())
-    }
-
     fn computer(&self, netbios_name: &str) -> Option<&'a Computer> {
         let key = AccountKey::computer(None, netbios_name);
         self.directory?.computers.get(&key)?.as_ref().ok()?.found()
@@ -203,7 +206,7 @@ impl<'a> Sight<'a> {
     fn name_evidence(&self) -> NameEvidence {
         let computer = self.computer(&self.instance.properties.machine_name);
         let is_stand_alone = !self.instance.properties.is_clustered;
-        let host = self.machine.filter(|_| self.is_on_host() && is_stand_alone);
+        let host = self.machine.filter(|_| self.instance.sees_us_on_its_host() && is_stand_alone);
         NameEvidence {
             computer_object: computer.and_then(|computer| computer.dns_host_name.clone()),
             additional: computer.map(|computer| computer.additional_names.clone()).unwrap_or_default(),

@@ -100,6 +100,13 @@ pub struct ClockReading {
     pub round_trip: f64,
 }
 
+impl Instance {
+    /// Whether the exporter is proven to run on the instance's host; not proven is `false`.
+    pub fn sees_us_on_its_host(&self) -> bool {
+        self.own_session.as_ref().is_ok_and(OwnSession::is_on_host)
+    }
+}
+
 /// The exporter's own row of `sys.dm_exec_connections`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnSession {

@@ -111,9 +111,9 @@ impl Refresh {
         let board = Arc::new(Board::new(parts.blank()));
         let gate = Arc::new(Gate::default());
         let settings = Arc::clone(&parts.settings);
-        let (assessment, asked) = look(&settings, &board);
+        let assessment = look(&settings, &board);
+        let (questions_sender, questions) = watch::channel(assessment.questions.clone());
         let (latest_sender, latest) = watch::channel(Arc::new(assessment));
-        let (questions_sender, questions) = watch::channel(asked);
         let mut tasks = JoinSet::new();
         tasks.spawn(assemble(settings, Arc::clone(&board), questions_sender, latest_sender));
         for (index, own) in parts.instances.iter().enumerate() {
@@ -144,11 +144,9 @@ impl Refresh {
     }
 }
 
-fn look(settings: &Arc<Settings>, board: &Board) -> (Assessment, Questions) {
+fn look(settings: &Arc<Settings>, board: &Board) -> Assessment {
     let now = now();
-    let evidence = Arc::new(board.read());
-    let questions = pipeline::questions(settings, &evidence, now);
-    (pipeline::assess(settings, evidence, now), questions)
+    pipeline::assess(settings, Arc::new(board.read()), now)
 }
 
 /// Judges at least this often: an `accept` entry ends with its day, and a young service grows older.
@@ -163,14 +161,14 @@ async fn assemble(
     let mut bell = board.listen();
     loop {
         bell.mark_unchanged();
-        let (assessment, asked) = look(&settings, &board);
+        let assessment = Arc::new(look(&settings, &board));
         let until = Instant::now() + AT_LEAST_EVERY;
         let expiry = board::next_expiry(&assessment.evidence, assessment.at).map(Instant::from_std);
-        latest.send_replace(Arc::new(assessment));
+        latest.send_replace(Arc::clone(&assessment));
         questions.send_if_modified(|old| {
-            let is_new = *old != asked;
+            let is_new = *old != assessment.questions;
             if is_new {
-                *old = asked;
+                old.clone_from(&assessment.questions);
             }
             is_new
         });
@@ -184,8 +182,7 @@ async fn assemble(
 /// Whether every enabled probe has run once, or has nothing to be asked: what readiness means. A probe that
 /// answers must have answered the whole of its question, so that the first page after "ready" is a judgement.
 pub fn has_run_once(assessment: &Assessment) -> bool {
-    let evidence = &assessment.evidence;
-    let questions = pipeline::questions(&assessment.settings, evidence, assessment.at);
+    let (evidence, questions) = (&assessment.evidence, &assessment.questions);
     let own = evidence
         .instances
         .iter()

@@ -46,7 +46,7 @@ async fn a_domain_without_controllers_in_dns_is_unknown_and_says_so() {
     let yaml = discovering(&world).replace("domain: \"corp.contoso.com\"", "domain: nowhere.example");
     let assessment = refresh::once(&load(&world.write(&yaml)).parts()).await;
     assert_eq!(assessment.instances[0].verdict, Verdict::Unknown);
-    let gap = assessment.directory_gap.as_ref().expect("a gap");
+    let gap = assessment.questions.directory.as_ref().expect_err("a gap");
     assert!(gap.text.contains("nowhere.example") && gap.text.contains("directory.servers"), "{gap}");
 }
 

@@ -36,8 +36,7 @@ fn judge(case: &Case<'_>, live: &LivePort, wanted: impl Fn(&JudgedSpn) -> bool) 
         return Ok(None);
     }
     let spn = Spn::with_port(&case.names()?.primary, live.port);
-    let judged = case.spns()?.iter().find(|judged| judged.expected.spn == spn);
-    let judged = judged.ok_or_else(|| Gap::peer_failed(format!("{} is not judged", spn.label())))?;
+    let judged = case.spn(&spn)?.ok_or_else(|| Gap::peer_failed(format!("{} is not judged", spn.label())))?;
     if let Status::Unknown(gap) = &judged.status {
         return Err(gap.clone());
     }

@@ -37,8 +37,7 @@ fn judge(case: &Case<'_>, endpoint: &Endpoint) -> Known<Option<Subject>> {
         return Ok(None);
     }
     let spn = Spn::with_port(&case.names()?.primary, endpoint.port);
-    let judged = case.spns()?.iter().find(|judged| judged.expected.spn == spn);
-    match judged.map(|judged| (&judged.status, judged.expected.kind)) {
+    match case.spn(&spn)?.map(|judged| (&judged.status, judged.expected.kind)) {
         Some((Status::Unknown(gap), _)) => Err(gap.clone()),
         Some((Status::Missing, SpnKind::Endpoint)) => {
             let text = format!("the endpoint negotiates, and no account holds {}", spn.label());

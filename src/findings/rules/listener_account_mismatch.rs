@@ -41,9 +41,8 @@ fn check(case: &Case<'_>) -> Judged {
 }
 
 fn role(case: &Case<'_>, group: &str) -> String {
-    let availability =
-        case.instance().and_then(|instance| instance.availability.as_ref().map_err(Clone::clone));
-    let role = availability
+    let role = case
+        .availability()
         .ok()
         .and_then(|availability| availability.groups.iter().find(|known| known.name == group))
         .and_then(|known| known.role.clone());

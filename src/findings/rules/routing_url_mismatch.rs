@@ -4,7 +4,6 @@
 use crate::expected::routing_target;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
-use crate::model::instance::Availability;
 use crate::model::observed::Known;
 
 pub(super) const RULE: Rule = Rule {
@@ -21,13 +20,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Judged {
-    let urls = availability(case).map(|availability| availability.routing_urls.iter());
+    let urls = case.availability().map(|availability| availability.routing_urls.iter());
     Judged::each(urls, "no routing URL", |url| judge(case, url))
-}
-
-/// The availability groups, or the gap of their statements.
-pub(super) fn availability<'a>(case: &Case<'a>) -> Known<&'a Availability> {
-    case.instance()?.availability.as_ref().map_err(Clone::clone)
 }
 
 fn judge(case: &Case<'_>, url: &str) -> Known<Option<Subject>> {

@@ -1,7 +1,7 @@
 //! `spn_conflict`: two instances of one host on the same port (on different addresses) under different accounts. Both need
 //! the same SPN, which only one account can hold.
 
-use crate::findings::picture::Outline;
+use crate::findings::picture::Picture;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 
@@ -19,10 +19,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Judged {
-    let others: Vec<Outline> = (0..case.settings.instances.len())
-        .filter(|index| case.settings.instances.get(*index).is_some_and(|other| other.name != case.own.name))
-        .map(|index| Outline::of(case.settings, case.evidence, index, case.now))
-        .collect();
+    let others: Vec<&Picture> = case.others().collect();
     if others.is_empty() {
         return Judged::NotApplicable("one instance only".to_owned());
     }
@@ -35,7 +32,7 @@ fn check(case: &Case<'_>) -> Judged {
     Judged::each(Ok(required), "no required SPN", |spn| {
         let clash = others.iter().find(|other| {
             other.account.as_ref().is_ok_and(|account| account.key != own.0.key)
-                && other.expected.iter().flatten().any(|theirs| theirs.spn == spn.expected.spn)
+                && other.spns.iter().flatten().any(|theirs| theirs.expected.spn == spn.expected.spn)
         });
         Ok(clash.map(|other| {
             let theirs = other.account.as_ref().map(|account| account.shown.clone()).unwrap_or_default();

@@ -1,7 +1,6 @@
 //! `stale_spn`: an engine SPN on our running account, under a name that is provably ours, that nothing serves any more.
 //! A fact: several instances may share one account, and a stopped one de-registers late.
 
-use crate::findings::picture::Outline;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::observed::{Gap, Known};
@@ -38,18 +37,15 @@ fn check(case: &Case<'_>) -> Judged {
 fn candidates(case: &Case<'_>) -> Known<Vec<Spn>> {
     let (account, names) = (case.account()?, case.names()?);
     let held = account.spns.as_ref().map_err(Clone::clone)?;
-    let outlines: Vec<Outline> = (0..case.settings.instances.len())
-        .map(|index| Outline::of(case.settings, case.evidence, index, case.now))
-        .collect();
     // Blind for one instance, blind for what it may serve.
-    if let Some(gap) = outlines.iter().find_map(|outline| outline.expected.as_ref().err()) {
+    if let Some(gap) = case.pictures().iter().find_map(|picture| picture.spns.as_ref().err()) {
         return Err(gap.clone());
     }
     let is_served = |spn: &Spn| {
-        outlines.iter().any(|outline| {
-            outline.expected.iter().flatten().any(|expected| expected.spn == *spn)
+        case.pictures().iter().any(|picture| {
+            picture.spns.iter().flatten().any(|judged| judged.expected.spn == *spn)
                 || match spn.tail() {
-                    Tail::Port(port) => outline.ports.as_ref().is_ok_and(|ports| ports.is_live(port)),
+                    Tail::Port(port) => picture.ports.as_ref().is_ok_and(|ports| ports.is_live(port)),
                     Tail::None | Tail::Instance(_) => false,
                 }
         })
