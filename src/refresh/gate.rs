@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::model::observed::{Failure, FailureKind};
 use crate::model::secret::SecretSource;
 
 /// How long a refused secret rests. Two attempts in an hour would be two of the three that some domains allow within the
@@ -39,8 +40,9 @@ struct Parked {
 }
 
 impl Gate {
-    /// Whether the identity may be offered now.
-    pub fn is_open(&self, identity: &Identity) -> bool {
+    /// Whether the identity may be offered now; always, where there is none.
+    pub fn is_open(&self, identity: Option<&Identity>) -> bool {
+        let Some(identity) = identity else { return true };
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = parked.get(&identity.name) else { return true };
         if Instant::now() < entry.until && entry.secret == self.fingerprint(identity) {
@@ -50,8 +52,14 @@ impl Gate {
         true
     }
 
-    /// The identity was refused.
-    pub fn park(&self, identity: &Identity) {
+    /// Parks the identity if this outcome is its refusal.
+    pub fn note(&self, identity: Option<&Identity>, outcome: &Result<(), Failure>) {
+        if let (Err(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) = (outcome, identity) {
+            self.park(identity);
+        }
+    }
+
+    fn park(&self, identity: &Identity) {
         let entry = Parked { secret: self.fingerprint(identity), until: Instant::now() + REST };
         self.parked.lock().unwrap_or_else(PoisonError::into_inner).insert(identity.name.clone(), entry);
     }
@@ -74,15 +82,15 @@ mod tests {
         let identity = Identity { name: "ldap:reader".into(), secret };
         let other = Identity { name: "ldap:other".into(), secret: None };
         let gate = Gate::default();
-        assert!(gate.is_open(&identity));
+        assert!(gate.is_open(Some(&identity)));
         gate.park(&identity);
-        assert!(!gate.is_open(&identity) && gate.is_open(&other));
+        assert!(!gate.is_open(Some(&identity)) && gate.is_open(Some(&other)));
         tokio::time::advance(Duration::from_secs(119 * 60)).await;
-        assert!(!gate.is_open(&identity));
+        assert!(!gate.is_open(Some(&identity)));
         std::fs::write(file.path(), "right").unwrap();
-        assert!(gate.is_open(&identity));
+        assert!(gate.is_open(Some(&identity)));
         gate.park(&identity);
         tokio::time::advance(Duration::from_secs(121 * 60)).await;
-        assert!(gate.is_open(&identity));
+        assert!(gate.is_open(Some(&identity)));
     }
 }

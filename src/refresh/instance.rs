@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use crate::model::connections::ConnectionsQuestion;
 use crate::model::evidence::{InstanceEvidence, Probe};
-use crate::model::observed::{Failure, FailureKind};
 use crate::pipeline::Questions;
 use crate::sqlserver::{self, NtlmWish, Session};
 
 use super::board::{Board, now};
 use super::gate::{Gate, Identity};
-use super::{Intervals, IsBroken, contained, log_change, schedule};
+use super::schedule::{Due, GROWN_AFTER};
+use super::{Intervals, IsBroken, contained};
 
 /// What the task needs.
 pub(super) struct Task {
@@ -25,30 +25,6 @@ pub(super) struct Task {
     pub(super) board: Arc<Board>,
     pub(super) questions: watch::Receiver<Questions>,
     pub(super) gate: Arc<Gate>,
-}
-
-/// When a probe of this instance is due, and how it went before.
-struct Due {
-    probe: Probe,
-    interval: Duration,
-    at: Instant,
-    failures: u32,
-    was_up: Option<bool>,
-}
-
-impl Due {
-    fn new(probe: Probe, interval: Duration) -> Self {
-        let at = Instant::now() + schedule::first(interval, fastrand::f64());
-        Self { probe, interval, at, failures: 0, was_up: None }
-    }
-
-    fn note(&mut self, settings: &sqlserver::Settings, started: Instant, outcome: &Result<(), Failure>) {
-        let address = settings.address.to_string();
-        log_change(self.probe.name(), Some(&address), self.was_up, outcome);
-        self.was_up = Some(outcome.is_ok());
-        self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
-        self.at = started + schedule::next(self.interval, self.failures, fastrand::f64());
-    }
 }
 
 /// How often a parked identity's secret is looked at again.
@@ -65,6 +41,7 @@ fn guard(settings: &sqlserver::Settings) -> Duration {
 /// Runs until aborted.
 pub(super) async fn run(mut task: Task) {
     let identity = task.settings.identity().map(|(name, secret)| Identity { name, secret: Some(secret) });
+    let address = task.settings.address.to_string();
     let mut session = Session::new(task.settings.clone());
     let mut instance = Due::new(Probe::SqlServer, task.intervals.sqlserver);
     let mut connections = Due::new(Probe::Connections, task.intervals.connections);
@@ -75,7 +52,7 @@ pub(super) async fn run(mut task: Task) {
         if let Some((before, started)) = &asked
             && *before != question
         {
-            connections.at = connections.at.min(*started + schedule::GROWN_AFTER);
+            connections.at = connections.at.min(*started + GROWN_AFTER);
         }
         tokio::select! {
             () = tokio::time::sleep_until(instance.at.min(connections.at)) => {}
@@ -86,7 +63,7 @@ pub(super) async fn run(mut task: Task) {
                 continue;
             }
         }
-        if identity.as_ref().is_some_and(|identity| !task.gate.is_open(identity)) {
+        if !task.gate.is_open(identity.as_ref()) {
             tokio::time::sleep(PARKED_POLL).await;
             continue;
         }
@@ -97,7 +74,7 @@ pub(super) async fn run(mut task: Task) {
             let summary = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
             let took = started.elapsed();
             task.write(|slots| slots.sqlserver.record(now(), took, (), outcome));
-            instance.note(&task.settings, started, &summary);
+            instance.note(Some(&address), started, &summary);
             if asked.is_none() {
                 // The addresses just learnt decide what is local: count right after they have become a question.
                 let _ = tokio::time::timeout(NEXT_QUESTION, task.questions.changed()).await;
@@ -111,15 +88,13 @@ pub(super) async fn run(mut task: Task) {
             let took = started.elapsed();
             asked = Some((question.clone(), started));
             task.write(|slots| slots.connections.record(now(), took, question, outcome));
-            connections.note(&task.settings, started, &summary);
+            connections.note(Some(&address), started, &summary);
             (summary, is_broken)
         };
         if is_broken == IsBroken::Yes {
             session = Session::new(task.settings.clone());
         }
-        if let (Err(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) = (&summary, &identity) {
-            task.gate.park(identity);
-        }
+        task.gate.note(identity.as_ref(), &summary);
     }
 }
 

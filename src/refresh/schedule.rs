@@ -1,7 +1,14 @@
-//! When to ask next: outcome, interval, jitter, backoff → next start. Pure: randomness is handed in as a number
-//! from 0 to 1.
+//! When to ask next: outcome, interval, jitter, backoff → next start. The arithmetic is pure, with randomness handed in
+//! as a number from 0 to 1; `Due` remembers it for one probe.
 
 use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::model::evidence::Probe;
+use crate::model::observed::Failure;
+
+use super::log_change;
 
 /// The first wait after a failure.
 const FIRST_BACKOFF: Duration = Duration::from_secs(5);
@@ -11,12 +18,12 @@ pub(super) const GROWN_AFTER: Duration = Duration::from_secs(5);
 const JITTER: f64 = 0.1;
 
 /// The wait before the very first run: up to a tenth of the interval.
-pub(super) fn first(interval: Duration, random: f64) -> Duration {
+fn first(interval: Duration, random: f64) -> Duration {
     interval.mul_f64(JITTER * random.clamp(0.0, 1.0))
 }
 
 /// The wait from one start to the next. `failures`: how many attempts in a row have failed.
-pub(super) fn next(interval: Duration, failures: u32, random: f64) -> Duration {
+fn next(interval: Duration, failures: u32, random: f64) -> Duration {
     let spread = 1.0 - JITTER * random.clamp(0.0, 1.0);
     match failures {
         0 => interval.mul_f64(spread),
@@ -24,6 +31,31 @@ pub(super) fn next(interval: Duration, failures: u32, random: f64) -> Duration {
             let factor = 2_u32.saturating_pow(failures.saturating_sub(1).min(16));
             FIRST_BACKOFF.saturating_mul(factor).min(interval.max(FIRST_BACKOFF)).mul_f64(spread)
         }
+    }
+}
+
+/// When a probe is due, and how it went before.
+pub(super) struct Due {
+    pub(super) probe: Probe,
+    pub(super) at: Instant,
+    interval: Duration,
+    failures: u32,
+    was_up: Option<bool>,
+}
+
+impl Due {
+    pub(super) fn new(probe: Probe, interval: Duration) -> Self {
+        let at = Instant::now() + first(interval, fastrand::f64());
+        Self { probe, at, interval, failures: 0, was_up: None }
+    }
+
+    /// Notes an outcome, logs it where it is a change, and sets the next start. `instance`: whose probe it is, if it is one
+    /// instance's.
+    pub(super) fn note(&mut self, instance: Option<&str>, started: Instant, outcome: &Result<(), Failure>) {
+        log_change(self.probe.name(), instance, self.was_up, outcome);
+        self.was_up = Some(outcome.is_ok());
+        self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
+        self.at = started + next(self.interval, self.failures, fastrand::f64());
     }
 }
 

@@ -18,7 +18,8 @@ use crate::{directory, dns, host};
 use super::board::{Board, now};
 use super::gate::{Gate, Identity};
 use super::instance::PARKED_POLL;
-use super::{IsBroken, Parts, contained, log_change, schedule};
+use super::schedule::{Due, GROWN_AFTER};
+use super::{IsBroken, Parts, contained};
 
 /// A session that can be asked; made anew after a panic.
 pub(super) trait Ask<Q, F>: Send {
@@ -50,8 +51,7 @@ impl Ask<(), Machine> for host::Settings {
 
 /// What the task needs.
 pub(super) struct Task<Q, F, S> {
-    probe: Probe,
-    interval: Duration,
+    due: Due,
     /// Beyond the session's own deadlines.
     guard: Duration,
     make: Box<dyn Fn() -> S + Send>,
@@ -76,8 +76,7 @@ pub(super) fn directory(
     let (name, secret) = settings.identity();
     let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(3);
     Task {
-        probe: Probe::Directory,
-        interval: parts.intervals.directory,
+        due: Due::new(Probe::Directory, parts.intervals.directory),
         guard: settings.timeout.saturating_mul(servers),
         make: Box::new(move || directory::Session::new(own.clone())),
         identity: Some(Identity { name, secret }),
@@ -100,8 +99,7 @@ pub(super) fn dns(
 ) -> Task<DnsQuestion, DnsFacts, dns::Session> {
     let own = settings.clone();
     Task {
-        probe: Probe::Dns,
-        interval: parts.intervals.dns,
+        due: Due::new(Probe::Dns, parts.intervals.dns),
         guard: Duration::from_secs(120),
         make: Box::new(move || dns::Session::new(own.clone())),
         identity: None,
@@ -124,8 +122,7 @@ pub(super) fn host(
 ) -> Task<(), Machine, host::Settings> {
     let own = settings.clone();
     Task {
-        probe: Probe::Host,
-        interval: parts.intervals.host,
+        due: Due::new(Probe::Host, parts.intervals.host),
         guard: Duration::from_secs(30),
         make: Box::new(move || own.clone()),
         identity: None,
@@ -146,10 +143,8 @@ where
     S: Ask<Q, F>,
 {
     let mut session = (task.make)();
-    let mut due = Instant::now() + schedule::first(task.interval, fastrand::f64());
-    // The first question is asked as soon as there is one: the wait above is for the second process of a fleet.
+    // The first question is asked as soon as there is one: the first wait is for the second process of a fleet.
     let mut last: Option<(Q, Instant)> = None;
-    let (mut failures, mut was_up) = (0_u32, None);
     loop {
         let question = (task.pick)(&task.questions.borrow_and_update());
         let Ok(question) = question else {
@@ -160,8 +155,8 @@ where
         };
         let has_grown = last.as_ref().is_some_and(|(asked, _)| !(task.is_part_of)(&question, asked));
         let start = match &last {
-            Some((_, started)) if has_grown => due.min(*started + schedule::GROWN_AFTER),
-            Some(_) | None => due,
+            Some((_, started)) if has_grown => task.due.at.min(*started + GROWN_AFTER),
+            Some(_) | None => task.due.at,
         };
         tokio::select! {
             () = tokio::time::sleep_until(start) => {}
@@ -172,27 +167,18 @@ where
                 continue;
             }
         }
-        if task.identity.as_ref().is_some_and(|identity| !task.gate.is_open(identity)) {
+        if !task.gate.is_open(task.identity.as_ref()) {
             tokio::time::sleep(PARKED_POLL).await;
             continue;
         }
         let started = Instant::now();
-        let name = task.probe.name();
-        let (outcome, is_broken) = contained(name, task.guard, session.ask(&question)).await;
+        let (outcome, is_broken) = contained(task.due.probe.name(), task.guard, session.ask(&question)).await;
         if is_broken == IsBroken::Yes {
             session = (task.make)();
         }
-        let failure = outcome.as_ref().err().cloned();
-        failures = if failure.is_none() { 0 } else { failures.saturating_add(1) };
-        due = started + schedule::next(task.interval, failures, fastrand::f64());
-        if let (Some(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) =
-            (&failure, &task.identity)
-        {
-            task.gate.park(identity);
-        }
-        let summary = failure.map_or(Ok(()), Err);
-        log_change(name, None, was_up, &summary);
-        was_up = Some(summary.is_ok());
+        let summary = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        task.due.note(None, started, &summary);
+        task.gate.note(task.identity.as_ref(), &summary);
         last = Some((question.clone(), started));
         let took = started.elapsed();
         task.board.write(|evidence| (task.slot)(evidence).record(now(), took, question, outcome));
