@@ -388,8 +388,7 @@ fn instance_forms(list: &mut List<'_>, settings: &InstanceSettings, instance: &I
     }
     for port in &settings.expect_ports {
         let why = "client-visible port of expect.ports";
-        let row = list.add(Spn::with_port(&names.primary, *port), kind, Required, why);
-        list.mark(row, |row| row.is_proven_ours &= ports.is_live(*port));
+        list.add(Spn::with_port(&names.primary, *port), kind, Required, why);
     }
     let pipes = instance.registry.as_ref().ok().and_then(|registry| registry.named_pipes_enabled);
     let (requirement, why) = match pipes {

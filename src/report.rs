@@ -529,9 +529,7 @@ fn step_report(change: &Change) -> StepReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::Bench;
-
-    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
+    use crate::samples::{Bench, PORT};
 
     #[test]
     fn text_for_a_person() {

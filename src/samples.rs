@@ -31,6 +31,10 @@ use crate::remedy;
 
 /// The FQDN of the sample server.
 pub(crate) const FQDN: &str = "sql01.corp.contoso.com";
+/// The SPN of its port, required.
+pub(crate) const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
+/// The SPN of its name alone, recommended.
+pub(crate) const NAME: &str = "MSSQLSvc/sql01.corp.contoso.com";
 /// 2026-11-25 00:00 UTC.
 const NOW: u64 = 1_795_564_800;
 

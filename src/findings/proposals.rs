@@ -5,8 +5,8 @@ use crate::model::account::AccountClass;
 use crate::model::change::Change;
 use crate::model::directory::AccountNames;
 
-use super::Case;
 use super::spns::JudgedSpn;
+use super::{Case, Subject};
 
 /// Taking the SPN from this holder: active only if its host part is an own name and it is served now by this instance
 /// (a, b), and every holder's own domain was read (d). That the expected account has it, or gets it in the same plan
@@ -25,8 +25,27 @@ pub(super) fn removal(case: &Case<'_>, judged: &JudgedSpn, holder: &AccountNames
     }
 }
 
-/// Giving the SPN to the service account; `Err` says why nothing is proposed.
-pub(super) fn addition(case: &Case<'_>, judged: &JudgedSpn) -> Result<Vec<Change>, String> {
+/// The subject with what is to be done about each account but ours that holds the SPN: ask its owner.
+pub(super) fn ask_others(case: &Case<'_>, judged: &JudgedSpn, mut subject: Subject) -> Subject {
+    for holder in judged.others(case.right_sid()) {
+        let change = Change::AskOwner { spn: judged.expected.spn.clone(), holder: holder.clone() };
+        subject = subject.line(format!("held by {}", holder.nt_name())).then(change);
+    }
+    subject
+}
+
+/// The subject with the steps that give the SPN to the service account, or with the reason why none are proposed.
+pub(super) fn add(case: &Case<'_>, judged: &JudgedSpn, mut subject: Subject) -> Subject {
+    match addition(case, judged) {
+        Ok(changes) => {
+            subject.changes.extend(changes);
+            subject
+        }
+        Err(why) => subject.line(why),
+    }
+}
+
+fn addition(case: &Case<'_>, judged: &JudgedSpn) -> Result<Vec<Change>, String> {
     let spn = judged.expected.spn.clone();
     let account = case.picture.holder.clone().map_err(|gap| format!("the account is not known: {gap}"))?;
     if case.account().is_ok_and(|account| account.is_protected) {

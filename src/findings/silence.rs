@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 use super::rules::all;
 use crate::findings::verdict::Verdict;
 use crate::findings::{Finding, Severity};
-use crate::samples::Bench;
-
-const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
-const NAME: &str = "MSSQLSvc/sql01.corp.contoso.com";
+use crate::samples::{Bench, NAME, PORT};
 
 #[test]
 fn rules_are_well_formed() {

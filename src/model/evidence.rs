@@ -65,35 +65,12 @@ impl Probe {
 
     /// The failure kinds this probe can give: the known label combinations of its failure counter.
     pub const fn failure_kinds(self) -> &'static [FailureKind] {
-        use FailureKind::{
-            Credentials, Forbidden, Internal, Malformed, Refused, Timeout, Tls, Unreachable, Unsupported,
-        };
+        use FailureKind::{Credentials, Forbidden, Internal, Malformed, Refused, Timeout, Tls, Unreachable};
         match self {
-            Self::SqlServer => &[
-                Unreachable,
-                Timeout,
-                Refused,
-                Credentials,
-                Forbidden,
-                Tls,
-                Malformed,
-                Unsupported,
-                Internal,
-            ],
+            Self::SqlServer | Self::Directory => &FailureKind::ALL,
             Self::Connections => {
                 &[Unreachable, Timeout, Refused, Credentials, Forbidden, Tls, Malformed, Internal]
             }
-            Self::Directory => &[
-                Unreachable,
-                Timeout,
-                Refused,
-                Credentials,
-                Forbidden,
-                Tls,
-                Malformed,
-                Unsupported,
-                Internal,
-            ],
             Self::Dns => &[Unreachable, Timeout, Refused, Malformed, Internal],
             Self::Host => &[Forbidden, Malformed, Internal],
         }

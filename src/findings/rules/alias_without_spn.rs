@@ -25,12 +25,7 @@ fn check(case: &Case<'_>) -> Judged {
         Status::Unknown(gap) => Err(gap.clone()),
         Status::Missing => {
             let text = format!("{}; no account holds its SPN", spn.expected.why);
-            let mut subject = Subject::new(spn.expected.spn.label(), text);
-            match proposals::addition(case, spn) {
-                Ok(changes) => subject.changes = changes,
-                Err(why) => subject = subject.line(why),
-            }
-            Ok(Some(subject))
+            Ok(Some(proposals::add(case, spn, Subject::new(spn.expected.spn.label(), text))))
         }
         Status::Good | Status::Duplicate | Status::Misplaced => Ok(None),
     })
@@ -38,10 +33,9 @@ fn check(case: &Case<'_>) -> Judged {
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{Bench, Seen};
+    use crate::samples::{Bench, PORT, Seen};
 
     const ALIAS: &str = "MSSQLSvc/sales.corp.contoso.com:1433";
-    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
 
     #[test]
     fn outcomes() {

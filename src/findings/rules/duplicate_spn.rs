@@ -51,9 +51,7 @@ fn subject(case: &Case<'_>, duplicate: &JudgedSpn) -> Subject {
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{Bench, Seen};
-
-    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
+    use crate::samples::{Bench, PORT, Seen};
 
     #[test]
     fn outcomes() {

@@ -26,10 +26,9 @@ fn check(case: &Case<'_>) -> Judged {
 #[cfg(test)]
 mod tests {
     use crate::model::change::Change;
-    use crate::samples::{Bench, Seen};
+    use crate::samples::{Bench, NAME, Seen};
 
     const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:50123";
-    const NAME: &str = "MSSQLSvc/sql01.corp.contoso.com";
 
     #[test]
     fn outcomes() {

@@ -2,9 +2,9 @@
 //! listeners: on a secondary it breaks after the next failover, on the primary now.
 
 use crate::expected::SpnKind;
+use crate::findings::proposals;
 use crate::findings::spns::Status;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
-use crate::model::change::Change;
 
 use super::listener_spn_missing::one_account_for_all;
 
@@ -28,12 +28,8 @@ fn check(case: &Case<'_>) -> Judged {
         Status::Unknown(gap) => Err(gap.clone()),
         Status::Misplaced => {
             let group = spn.expected.group.as_deref().unwrap_or_default();
-            let mut subject = Subject::new(spn.expected.spn.label(), role(case, group));
-            for holder in spn.others(case.right_sid()) {
-                let change = Change::AskOwner { spn: spn.expected.spn.clone(), holder: holder.clone() };
-                subject = subject.line(format!("held by {}", holder.nt_name())).then(change);
-            }
-            Ok(Some(subject.then(one_account_for_all())))
+            let subject = Subject::new(spn.expected.spn.label(), role(case, group));
+            Ok(Some(proposals::ask_others(case, spn, subject).then(one_account_for_all())))
         }
         Status::Good | Status::Missing | Status::Duplicate => Ok(None),
     })

@@ -51,10 +51,9 @@ pub(super) fn one_account_for_all() -> Change {
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{Bench, Seen};
+    use crate::samples::{Bench, PORT, Seen};
 
     const LISTENER: &str = "MSSQLSvc/aglist.corp.contoso.com:1433";
-    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
 
     #[test]
     fn outcomes() {

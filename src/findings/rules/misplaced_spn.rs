@@ -45,20 +45,12 @@ fn subject(case: &Case<'_>, misplaced: &JudgedSpn) -> Subject {
     let may_move = removals.iter().all(|change| matches!(change, Change::RemoveSpn { .. }));
     subject.changes = removals;
     // Adding it while it stays elsewhere is refused by setspn and by the domain controller.
-    if may_move {
-        match proposals::addition(case, misplaced) {
-            Ok(changes) => subject.changes.extend(changes),
-            Err(why) => subject = subject.line(why),
-        }
-    }
-    subject
+    if may_move { proposals::add(case, misplaced, subject) } else { subject }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{Bench, Seen};
-
-    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
+    use crate::samples::{Bench, PORT, Seen};
 
     #[test]
     fn outcomes() {

@@ -41,11 +41,7 @@ fn subject(case: &Case<'_>, missing: &JudgedSpn) -> Subject {
     if !expected.is_automatic {
         subject = subject.line("the engine never registers this one by itself: it has to be added by hand");
     }
-    match proposals::addition(case, missing) {
-        Ok(changes) => subject.changes = changes,
-        Err(why) => subject = subject.line(why),
-    }
-    subject
+    proposals::add(case, missing, subject)
 }
 
 /// An SPN of the same host on our own account that a typing error away would be it (JUDGEMENT 3, *Malformed*).
@@ -62,10 +58,7 @@ fn near_misses(case: &Case<'_>, missing: &Spn) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{Bench, Seen};
-
-    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
-    const NAME: &str = "MSSQLSvc/sql01.corp.contoso.com";
+    use crate::samples::{Bench, NAME, PORT, Seen};
 
     #[test]
     fn outcomes() {

@@ -2,9 +2,10 @@
 //! ask for it fail. Aliases and short names have findings of their own.
 
 use crate::expected::SpnKind;
+use crate::findings::proposals;
 use crate::findings::spns::{JudgedSpn, Status};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
-use crate::model::change::Change;
+use crate::model::observed::Known;
 
 pub(super) const RULE: Rule = Rule {
     name: "recommended_spn_elsewhere",
@@ -27,31 +28,20 @@ fn check(case: &Case<'_>) -> Judged {
 }
 
 /// A subject if another account than ours holds it.
-pub(super) fn elsewhere(
-    case: &Case<'_>,
-    spn: &JudgedSpn,
-) -> Result<Option<Subject>, crate::model::observed::Gap> {
+pub(super) fn elsewhere(case: &Case<'_>, spn: &JudgedSpn) -> Known<Option<Subject>> {
     match &spn.status {
         Status::Unknown(gap) => Err(gap.clone()),
         Status::Good | Status::Missing => Ok(None),
         Status::Duplicate | Status::Misplaced => {
             let text = format!("expected because of: {}", spn.expected.why);
-            let mut subject = Subject::new(spn.expected.spn.label(), text);
-            for holder in spn.others(case.right_sid()) {
-                let change = Change::AskOwner { spn: spn.expected.spn.clone(), holder: holder.clone() };
-                subject = subject.line(format!("held by {}", holder.nt_name())).then(change);
-            }
-            Ok(Some(subject))
+            Ok(Some(proposals::ask_others(case, spn, Subject::new(spn.expected.spn.label(), text))))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{Bench, Seen};
-
-    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
-    const NAME: &str = "MSSQLSvc/sql01.corp.contoso.com";
+    use crate::samples::{Bench, NAME, PORT, Seen};
 
     #[test]
     fn outcomes() {

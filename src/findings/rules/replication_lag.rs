@@ -31,10 +31,7 @@ fn check(case: &Case<'_>) -> Judged {
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{Bench, Seen};
-
-    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
-    const NAME: &str = "MSSQLSvc/sql01.corp.contoso.com";
+    use crate::samples::{Bench, NAME, PORT, Seen};
 
     #[test]
     fn outcomes() {

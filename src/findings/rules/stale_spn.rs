@@ -66,10 +66,9 @@ fn candidates(case: &Case<'_>) -> Known<Vec<Spn>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{Bench, Seen};
+    use crate::samples::{Bench, PORT, Seen};
 
     const OLD: &str = "MSSQLSvc/sql01.corp.contoso.com:49152";
-    const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
 
     #[test]
     fn outcomes() {
