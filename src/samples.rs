@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::expected::{Expected, Requirement, SpnKind};
 use crate::findings::{Finding, Outcome, Rule, Subject};
 use crate::model::account::{AccountClass, AccountKey, Sid};
+use crate::model::condition::{AccountControl, Condition, EncryptionTypes, PasswordSet};
 use crate::model::connections::{AuthScheme, Connections, NtlmClient, Origin, Transport};
 use crate::model::directory::{
     Account, AccountNames, Computer, DirectoryFacts, DirectoryQuestion, DirectoryServer, Domain, Holder,
@@ -97,8 +98,34 @@ pub(crate) fn account(sam: &str, spns: &[&str]) -> Account {
         host_names: Vec::new(),
         changed: Some(NOW as f64 - 90.0 * 86_400.0),
         is_protected: false,
+        condition: condition(),
     }
 }
+
+/// The condition of a healthy user account: AES, a password of two months that never expires, no delegation, and no right
+/// to register its own SPNs.
+pub(crate) fn condition() -> Condition {
+    Condition {
+        control: Ok(AccountControl(0x1_0200)),
+        computed: Ok(AccountControl(0)),
+        expires: Ok(None),
+        password_set: Ok(PasswordSet::At(NOW as f64 - 60.0 * 86_400.0)),
+        password_expires: Ok(None),
+        key_version: Ok(2),
+        encryption_types: Ok(Some(EncryptionTypes(0x18))),
+        delegates_to: Ok(Vec::new()),
+        delegated_from: Ok(Vec::new()),
+        groups: Ok(vec![Sid::from_bytes(&DOMAIN_USERS).unwrap()]),
+        registers_itself: Ok(false),
+        password_readers: Err(Gap::not_applicable(
+            "only a group managed service account has a list of readers",
+        )),
+    }
+}
+
+/// S-1-5-21-1-2-3-513.
+const DOMAIN_USERS: [u8; 28] =
+    [1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 1, 2, 0, 0];
 
 /// A holder as the Global Catalog shows it.
 pub(crate) fn holder(sam: &str, spns: &[&str]) -> Holder {
@@ -273,6 +300,7 @@ impl Bench {
                 names: names("SQL01$"),
                 dns_host_name: Some(host(FQDN)),
                 additional_names: Vec::new(),
+                groups: Ok(Vec::new()),
             })),
         );
         let mut dns = DnsFacts::default();
@@ -442,6 +470,7 @@ impl Bench {
             names: names(&format!("{dns_name}$")),
             dns_host_name: Some(host(&format!("{dns_name}.corp.contoso.com"))),
             additional_names: Vec::new(),
+            groups: Ok(Vec::new()),
         };
         if let Some(facts) = &mut self.facts {
             facts.computers.insert(AccountKey::computer(None, dns_name), Ok(Lookup::Found(computer)));

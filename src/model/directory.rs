@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::account::{AccountClass, AccountKey, Sid};
+use super::condition::Condition;
 use super::host::HostName;
 use super::instance::ClockReading;
 use super::observed::Known;
@@ -173,6 +174,8 @@ pub struct Account {
     pub changed: Option<f64>,
     /// `adminCount` = 1: protected by AdminSDHolder.
     pub is_protected: bool,
+    /// Its state, password, encryption types, delegation.
+    pub condition: Condition,
 }
 
 /// The names of a computer object.
@@ -184,4 +187,6 @@ pub struct Computer {
     pub dns_host_name: Option<HostName>,
     /// `msDS-AdditionalDnsHostName`: aliases that AD proves.
     pub additional_names: Vec<HostName>,
+    /// tokenGroups: every group it is in, nested ones included.
+    pub groups: Known<Vec<Sid>>,
 }
