@@ -15,6 +15,7 @@ use crate::model::directory::{
     Lookup,
 };
 use crate::model::dns::{DnsFacts, Forward, Reverse};
+use crate::model::domain::DomainPolicy;
 use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
 use crate::model::host::HostName;
 use crate::model::instance::{
@@ -71,7 +72,7 @@ pub(crate) fn expected(text: &str) -> Expected {
 }
 
 /// A SID that depends on the name alone.
-fn sid(name: &str) -> Sid {
+pub(crate) fn sid(name: &str) -> Sid {
     let n = name.bytes().fold(1_000_u32, |n, b| n.wrapping_mul(31).wrapping_add(u32::from(b)));
     let mut bytes = vec![1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
     bytes.extend(n.to_le_bytes());
@@ -157,7 +158,17 @@ pub(crate) fn directory() -> DirectoryFacts {
         holders: Ok(Vec::new()),
         accounts: BTreeMap::new(),
         computers: BTreeMap::new(),
+        policies: [("corp.contoso.com".to_owned(), Ok(policy()))].into(),
         writable_accounts: Ok(Vec::new()),
+    }
+}
+
+/// A domain that has made AES keys for ten years, without trusts.
+fn policy() -> DomainPolicy {
+    DomainPolicy {
+        functional_level: Ok(7),
+        aes_since: Ok(NOW as f64 - 3_650.0 * 86_400.0),
+        trusts: Ok(Vec::new()),
     }
 }
 
@@ -280,6 +291,10 @@ pub(crate) struct Bench {
     pub(crate) is_silent: bool,
     /// How long ago each account was changed.
     pub(crate) account_age_days: f64,
+    /// The condition of every account that is read.
+    pub(crate) condition: Condition,
+    /// Their class, if not what the name suggests.
+    pub(crate) class: Option<AccountClass>,
     /// A second instance of the same host, if there is one.
     second: Option<Instance>,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
@@ -327,6 +342,7 @@ impl Bench {
             connections: Some(Connections {
                 open: BTreeMap::new(),
                 opened: BTreeMap::new(),
+                newest: BTreeMap::new(),
                 opened_gaps: 0,
                 ntlm_clients: Ok(Vec::new()),
             }),
@@ -341,6 +357,8 @@ impl Bench {
             failure: None,
             is_silent: false,
             account_age_days: 90.0,
+            condition: condition(),
+            class: None,
             second: None,
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
@@ -382,6 +400,22 @@ impl Bench {
     pub(crate) fn no_directory(mut self) -> Self {
         self.facts = None;
         self
+    }
+
+    /// A password from before the domain made AES keys.
+    pub(crate) fn old_password(self) -> Self {
+        let set = NOW as f64 - 4_000.0 * 86_400.0;
+        self.with(|bench| bench.condition.password_set = Ok(PasswordSet::At(set)))
+    }
+
+    /// What holds for the domain could not be read.
+    pub(crate) fn no_policy(self) -> Self {
+        let gap = Self::refused();
+        self.with(|bench| {
+            if let Some(facts) = &mut bench.facts {
+                facts.policies.values_mut().for_each(|policy| *policy = Err(gap.clone()));
+            }
+        })
     }
 
     pub(crate) fn no_connections(mut self) -> Self {
@@ -634,6 +668,8 @@ impl Bench {
                 let spns = self.at_home.get(&sam).or_else(|| holders.get(&sam));
                 account.spns = Ok(spns.cloned().unwrap_or_default());
                 account.changed = Some(NOW as f64 - self.account_age_days * 86_400.0);
+                account.condition.clone_from(&self.condition);
+                account.names.class = self.class.unwrap_or(account.names.class);
                 Ok(Lookup::Found(account))
             };
             facts.accounts.entry(key.clone()).or_insert(known);

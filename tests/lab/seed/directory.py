@@ -209,6 +209,9 @@ class Directory:
             return ndr_pack(security.descriptor.from_sddl(text, security.dom_sid(self.db.get_domain_sid())))
         if lower == "unicodepwd":
             return f'"{text}"'.encode("utf-16-le")
+        relative = re.fullmatch(r"now([+-][0-9]+)([dh])", text)
+        if relative:  # a FILETIME so many days or hours from now
+            return str(samba.unix2nttime(int(time.time())) + int(relative[1]) * (DAY if relative[2] == "d" else DAY // 24)).encode()
         return text.encode()
 
     def find(self, who):
