@@ -295,6 +295,8 @@ pub(crate) struct Bench {
     pub(crate) condition: Condition,
     /// Their class, if not what the name suggests.
     pub(crate) class: Option<AccountClass>,
+    /// Whether they are administrative ones (adminCount = 1).
+    pub(crate) is_protected: bool,
     /// A second instance of the same host, if there is one.
     second: Option<Instance>,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
@@ -359,6 +361,7 @@ impl Bench {
             account_age_days: 90.0,
             condition: condition(),
             class: None,
+            is_protected: false,
             second: None,
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
@@ -669,6 +672,7 @@ impl Bench {
                 account.spns = Ok(spns.cloned().unwrap_or_default());
                 account.changed = Some(NOW as f64 - self.account_age_days * 86_400.0);
                 account.condition.clone_from(&self.condition);
+                account.is_protected = self.is_protected;
                 account.names.class = self.class.unwrap_or(account.names.class);
                 Ok(Lookup::Found(account))
             };
