@@ -460,6 +460,19 @@ impl Bench {
         self
     }
 
+    /// One more port of all addresses.
+    pub(crate) fn also_listen(&mut self, port: u16) {
+        self.instance.listeners.as_mut().unwrap().push(listener("0.0.0.0", port));
+    }
+
+    /// One more own name of the computer (msDS-AdditionalDnsHostName).
+    pub(crate) fn additional_name(&mut self, name: &str) {
+        let key = AccountKey::computer(None, "SQL01");
+        let computer = self.facts.as_mut().unwrap().computers.get_mut(&key);
+        let Some(Ok(Lookup::Found(computer))) = computer else { panic!("no computer object") };
+        computer.additional_names.push(host(name));
+    }
+
     /// TCP/IP off: nothing listens.
     pub(crate) fn tcp_off(mut self) -> Self {
         self.instance.listeners = Ok(Vec::new());

@@ -65,6 +65,8 @@ mod tests {
         assert_eq!(judge(endpoint("NEGOTIATE").spns("svc_sql", &[SPN])), Seen::clear());
         assert_eq!(judge(endpoint("CERTIFICATE")), Seen::clear());
         assert_eq!(judge(endpoint("NEGOTIATE").no_directory()), Seen::unknown());
+        let two = endpoint("NTLM").endpoint(5023, "NEGOTIATE").not_asked(&SPN.replace("5022", "5023"));
+        assert_eq!(judge(two), Seen::applies(&[NAME]).and_unknown());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
     }
 

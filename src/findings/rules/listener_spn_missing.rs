@@ -61,6 +61,9 @@ mod tests {
         assert_eq!(judge(missing().spns("svc_sql", &[LISTENER])), Seen::clear());
         assert_eq!(judge(missing().no_directory()), Seen::unknown());
         assert_eq!(judge(missing().not_asked(LISTENER)), Seen::unknown());
+        let second = LISTENER.replace("aglist", "agsales");
+        let two = missing().listener("AGSALES", Some(1433)).not_asked(&second);
+        assert_eq!(judge(two), Seen::applies(&[LISTENER]).and_unknown());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
         let commands = Bench::commands(&missing().finding(&super::RULE).subjects[0]);
         assert_eq!(commands, [format!("setspn -U -S {LISTENER} CORP\\svc_sql")]);
