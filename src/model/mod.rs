@@ -21,6 +21,8 @@ pub mod directory;
 
 pub mod dns;
 
+pub mod ticket;
+
 pub mod machine;
 
 pub mod evidence;
