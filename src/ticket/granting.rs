@@ -11,7 +11,8 @@ use super::crypto::{Key, USABLE, Usage};
 use super::der::Octets;
 use super::error::Error;
 use super::link::{Answer, Links, now};
-use super::message::{self, Body, Canonicalize, Exchange, Inside, Issued, Name, Reply, Shown, same};
+use super::message::{self, Body, Canonicalize, Name, Shown};
+use super::reply::{self, Exchange, Inside, Issued, Reply, same};
 use crate::model::host::HostName;
 use crate::model::instance::ClockReading;
 use crate::model::ticket::{EncryptionType, Granted, Offer, Refusal};
@@ -101,6 +102,9 @@ pub(super) struct Opened<'a> {
     pub(super) realm: &'a str,
 }
 
+/// What [`open`] says of a reply that the key does not open.
+pub(super) const UNOPENED: &str = "the encrypted part cannot be decrypted";
+
 /// Opens the encrypted part of a reply and checks what both kinds of reply have in common (RFC 4120 3.1.5, 3.3.4).
 pub(super) fn open(answer: &Answer, issued: &Issued<'_>, expected: &Opened<'_>) -> Result<Octets, Error> {
     let malformed = |cause: &str| Error::malformed(&answer.kdc, cause);
@@ -108,8 +112,8 @@ pub(super) fn open(answer: &Answer, issued: &Issued<'_>, expected: &Opened<'_>) 
         return Err(malformed("encrypted with another type of key than the one that was used"));
     }
     let plain = expected.key.decrypt(expected.usage, issued.sealed.cipher);
-    let plain = plain.map_err(|_| malformed("the encrypted part cannot be decrypted"))?;
-    let inside = message::inside(&plain).map_err(|bad| Error::malformed(&answer.kdc, bad))?;
+    let plain = plain.map_err(|_| malformed(UNOPENED))?;
+    let inside = reply::inside(&plain).map_err(|bad| Error::malformed(&answer.kdc, bad))?;
     if inside.nonce != i64::from(expected.nonce) {
         return Err(malformed("the answer to another request (nonce)"));
     }
@@ -160,8 +164,8 @@ pub(super) async fn exchange(
         .map_err(|error| Error::Internal(format!("request: {error}")))?;
     let begun = Instant::now();
     let answer = links.ask(&shown.realm, &request).await?;
-    let reply = message::reply(&answer.octets, Exchange::Ticket);
-    let issued = match reply.map_err(|bad| Error::malformed(&answer.kdc, bad))? {
+    let read = reply::read(&answer.octets, Exchange::Ticket);
+    let issued = match read.map_err(|bad| Error::malformed(&answer.kdc, bad))? {
         Reply::Issued(issued) => issued,
         Reply::Error(error) => {
             let refusal = answer.refusal(&shown.realm, &error);
@@ -178,7 +182,7 @@ pub(super) async fn exchange(
         realm: &realm,
     };
     let plain = open(&answer, &issued, &opened)?;
-    let inside = message::inside(&plain).map_err(|bad| Error::malformed(&answer.kdc, bad))?;
+    let inside = reply::inside(&plain).map_err(|bad| Error::malformed(&answer.kdc, bad))?;
     let granted = Granted {
         encryption_type: issued.ticket.sealed.kind,
         key_version: issued.ticket.sealed.key_version,

@@ -3,7 +3,7 @@
 
 use super::Principal;
 use super::crypto::{Key, USABLE};
-use super::message::same;
+use super::reply::same;
 use crate::model::host::HostName;
 use crate::model::ticket::EncryptionType;
 

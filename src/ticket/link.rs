@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::der::Octets;
 use super::error::Error;
-use super::message::{ErrorRead, Moment};
+use super::message::Moment;
+use super::reply::ErrorRead;
 use crate::model::host::HostName;
 use crate::model::instance::ClockReading;
 use crate::model::observed::{printable, unix_seconds};

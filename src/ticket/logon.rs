@@ -5,10 +5,11 @@ use tokio::time::Instant;
 
 use super::crypto::{Key, USABLE, Usage};
 use super::error::{Error, not_read};
-use super::granting::{GrantingTicket, Opened, nonce, open};
+use super::granting::{GrantingTicket, Opened, UNOPENED, nonce, open};
 use super::keytab;
 use super::link::{Answer, Links, now};
-use super::message::{self, Body, Canonicalize, ErrorRead, Exchange, Issued, KeyHint, Name, Reply};
+use super::message::{self, Body, Canonicalize, Name};
+use super::reply::{self, ErrorRead, Exchange, Issued, KeyHint, Reply};
 use super::{Identity, Principal, Settings};
 use crate::model::host::HostName;
 use crate::model::instance::ClockReading;
@@ -62,7 +63,7 @@ pub(super) async fn log_on(
     let begun = Instant::now();
     let first = links.ask(home, &message::logon_request(&body)).await?;
     let made = Made { us: &us, realm: &realm, home, begun };
-    match message::reply(&first.octets, Exchange::Logon).map_err(|bad| Error::malformed(&first.kdc, bad))? {
+    match reply::read(&first.octets, Exchange::Logon).map_err(|bad| Error::malformed(&first.kdc, bad))? {
         Reply::Error(error) if error.error == KerberosError::KDC_ERR_PREAUTH_REQUIRED => {
             let key = us.key_for(&first, &error, &realm)?;
             // Read here, as nothing is as exact: stime with susec.
@@ -71,8 +72,8 @@ pub(super) async fn log_on(
             let proof = message::logon_proof(&body, &key, now())
                 .map_err(|error| Error::Internal(format!("logon: {error}")))?;
             let answer = links.ask_one(&first.kdc, &proof).await?;
-            let reply = message::reply(&answer.octets, Exchange::Logon);
-            match reply.map_err(|bad| Error::malformed(&answer.kdc, bad))? {
+            let read = reply::read(&answer.octets, Exchange::Logon);
+            match read.map_err(|bad| Error::malformed(&answer.kdc, bad))? {
                 Reply::Error(error) if error.error == KerberosError::KDC_ERR_PREAUTH_REQUIRED => {
                     Err(Error::Unsupported {
                         kdc: answer.kdc.to_string(),
@@ -81,32 +82,29 @@ pub(super) async fn log_on(
                 }
                 Reply::Error(error) => Err(Error::of_logon(answer.refusal(home, &error))),
                 Reply::Issued(issued) => {
-                    let made = made.ticket(&answer, &issued, &key, &body)?;
-                    Ok(LoggedOn { ticket: made.0, kdc: answer.kdc.host.clone(), clock })
+                    let (ticket, _) = made.ticket(&answer, &issued, &key, &body)?;
+                    Ok(LoggedOn { ticket, kdc: answer.kdc.host.clone(), clock })
                 }
             }
         }
         Reply::Error(error) => Err(Error::of_logon(first.refusal(home, &error))),
         // The account needs no pre-authentication.
         Reply::Issued(issued) => {
-            let hints = message::key_hints(&issued.padata);
+            let hints = reply::key_hints(&issued.padata);
             let hints = hints.map_err(|bad| Error::malformed(&first.kdc, not_read("ETYPE-INFO2", &bad)))?;
             let hint = hints.iter().find(|hint| hint.kind == issued.sealed.kind);
             let fallback = KeyHint { kind: issued.sealed.kind, salt: None, parameters: None };
             let key =
                 us.key(hint.unwrap_or(&fallback), &realm).ok_or_else(|| us.no_key(&first.kdc, &hints))?;
-            let made = made.ticket(&first, &issued, &key, &body).map_err(|error| match error {
+            let (ticket, clock) = made.ticket(&first, &issued, &key, &body).map_err(|error| match error {
                 // Nothing has proven the key yet, so it is the key that is doubted.
                 Error::Malformed { cause, kdc } if cause == UNOPENED => Error::WrongKey { kdc },
                 other => other,
             })?;
-            Ok(LoggedOn { ticket: made.0, kdc: first.kdc.host.clone(), clock: made.1 })
+            Ok(LoggedOn { ticket, kdc: first.kdc.host.clone(), clock })
         }
     }
 }
-
-/// What [`open`] says of a reply that the key does not open.
-const UNOPENED: &str = "the encrypted part cannot be decrypted";
 
 /// What both ways of making a ticket-granting ticket share.
 struct Made<'a> {
@@ -133,7 +131,7 @@ impl Made<'_> {
             realm: self.realm,
         };
         let plain = open(answer, issued, &opened)?;
-        let inside = message::inside(&plain).map_err(|bad| Error::malformed(&answer.kdc, bad))?;
+        let inside = reply::inside(&plain).map_err(|bad| Error::malformed(&answer.kdc, bad))?;
         if !inside.server.is(body.server) {
             return Err(Error::malformed(&answer.kdc, "a ticket for another service than the one asked for"));
         }

@@ -10,6 +10,8 @@ mod crypto;
 
 mod message;
 
+mod reply;
+
 mod keytab;
 
 mod error;
