@@ -22,7 +22,7 @@ fn machine(contents: [Option<&str>; 4]) -> Machine {
         }
     }
     let places = Places { host_name: &host_name, resolv_conf: &resolv_conf, krb5_conf: &krb5_conf };
-    look(&Settings { hosts_file: hosts }, Some(&places)).unwrap()
+    look(&Settings { hosts_file: hosts, ..Settings::default() }, Some(&places)).unwrap()
 }
 
 #[test]

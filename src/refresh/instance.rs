@@ -63,7 +63,7 @@ pub(super) async fn run(mut task: Task) {
                 continue;
             }
         }
-        if !task.gate.is_open(identity.as_ref()) {
+        if !task.gate.enter(identity.as_ref()) {
             tokio::time::sleep(PARKED_POLL).await;
             continue;
         }

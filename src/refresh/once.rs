@@ -7,30 +7,38 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::model::evidence::Evidence;
-use crate::model::observed::{Failure, FailureKind};
+use crate::model::observed::Failure;
+use crate::model::secret::SecretSource;
+use crate::model::settings::{Reach, Settings};
 use crate::pipeline::{self, Assessment};
 use crate::sqlserver::{self, NtlmWish};
-use crate::{directory, dns, host};
+use crate::{directory, dns, host, ticket};
 
 use super::board::now;
-use super::{Parts, contained};
+use super::gate::{Gate, Identity};
+use super::shared::Occasion;
+use super::{Parts, contained, tickets};
 
-/// Names lead to SPNs, SPNs to holders, holders to a second look at home: no chain of questions is longer.
-const MOST_ROUNDS: usize = 4;
+/// Names lead to SPNs, SPNs to holders, holders to a second look at home, then to tickets, and a refused AES ticket to one
+/// with RC4: no chain of questions is longer.
+const MOST_ROUNDS: usize = 6;
 
 type Write = Box<dyn FnOnce(&mut Evidence) + Send>;
 
 /// Asks everything and judges.
 pub async fn once(parts: &Parts) -> Assessment {
+    let parts = &whole(parts);
+    let gate = Arc::new(Gate::default());
     let mut evidence = parts.blank();
     let mut sessions = Sessions {
         instances: parts.instances.iter().cloned().map(|own| Some(sqlserver::Session::new(own))).collect(),
         directory: parts.directory.clone().map(directory::Session::new),
         dns: parts.dns.clone().map(dns::Session::new),
+        ticket: parts.ticket.clone().map(ticket::Session::new),
         host: parts.host.clone(),
     };
     for round in 0..MOST_ROUNDS {
-        if !ask(parts, &mut sessions, &mut evidence, round).await {
+        if !ask(parts, &gate, &mut sessions, &mut evidence, round).await {
             break;
         }
     }
@@ -38,10 +46,20 @@ pub async fn once(parts: &Parts) -> Assessment {
     pipeline::assess(&parts.settings, Arc::new(evidence), now())
 }
 
+/// A person who asks gets all tickets, not one of each account.
+fn whole(parts: &Parts) -> Parts {
+    let mut settings = Settings::clone(&parts.settings);
+    if let Ok(ticket) = &mut settings.ticket {
+        ticket.reach = Reach::Whole;
+    }
+    Parts { settings: Arc::new(settings), ..parts.clone() }
+}
+
 struct Sessions {
     instances: Vec<Option<sqlserver::Session>>,
     directory: Option<directory::Session>,
     dns: Option<dns::Session>,
+    ticket: Option<ticket::Session>,
     host: Option<host::Settings>,
 }
 
@@ -50,11 +68,18 @@ enum Back {
     Instance(usize, Box<sqlserver::Session>),
     Directory(Box<directory::Session>),
     Dns(dns::Session),
+    Ticket(Box<ticket::Session>),
     Nobody,
 }
 
 /// One round; whether anything was new.
-async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, round: usize) -> bool {
+async fn ask(
+    parts: &Parts,
+    gate: &Arc<Gate>,
+    sessions: &mut Sessions,
+    evidence: &mut Evidence,
+    round: usize,
+) -> bool {
     let questions = pipeline::questions(&parts.settings, evidence, now());
     let mut running: JoinSet<(Back, Write)> = JoinSet::new();
     if round == 0 {
@@ -99,16 +124,42 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
     if round > 0
         && let Ok(question) = questions.directory
         && is_new(&evidence.directory, |asked| question.is_part_of(asked))
-        && !was_refused(evidence)
+        && let Some(own) = &parts.directory
+        && gate.enter(Some(&identity(own.identity())))
         && let Some(mut session) = sessions.directory.take()
     {
+        let us = identity(own.identity());
+        let gate = Arc::clone(gate);
         running.spawn(async move {
             let started = Instant::now();
             let outcome = session.ask(&question).await;
             let took = started.elapsed();
+            gate.note(Some(&us), &outcome.as_ref().map(|_| ()).map_err(Clone::clone));
             let write: Write =
                 Box::new(move |evidence| evidence.directory.record(now(), took, question, outcome));
             (Back::Directory(Box::new(session)), write)
+        });
+    }
+    if let Ok(question) = questions.ticket
+        && is_new(&evidence.ticket, |asked| question.is_part_of(asked))
+        && let Some(own) = &parts.ticket
+        && gate.enter(Some(&identity(own.identity())))
+        && let Some(mut session) = sessions.ticket.take()
+    {
+        let us = identity(own.identity());
+        let gate = Arc::clone(gate);
+        let part = tickets::part(&question, &evidence.ticket, Occasion::Grown, now());
+        running.spawn(async move {
+            let started = Instant::now();
+            let outcome = session.ask(&part).await;
+            let took = started.elapsed();
+            gate.note(Some(&us), &outcome.as_ref().map(|_| ()).map_err(Clone::clone));
+            let write: Write = Box::new(move |evidence| {
+                let slot = &mut evidence.ticket;
+                let outcome = outcome.map(|facts| tickets::whole(&question, slot, facts));
+                slot.record(now(), took, question, outcome);
+            });
+            (Back::Ticket(Box::new(session)), write)
         });
     }
     let any = !running.is_empty();
@@ -124,6 +175,7 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
                     }
                     Back::Directory(session) => sessions.directory = Some(*session),
                     Back::Dns(session) => sessions.dns = Some(session),
+                    Back::Ticket(session) => sessions.ticket = Some(*session),
                     Back::Nobody => {}
                 }
             }
@@ -138,9 +190,9 @@ fn is_new<Q, F>(slot: &crate::model::evidence::Slot<Q, F>, is_part_of: impl Fn(&
     slot.good.as_ref().is_none_or(|good| !is_part_of(&good.question)) && slot.failures.is_empty()
 }
 
-/// A refused credential is not offered again, in the next round neither.
-fn was_refused(evidence: &Evidence) -> bool {
-    evidence.directory.failures.contains_key(&FailureKind::Credentials)
+/// A refused credential is not offered again: not in the next round, and not by another probe.
+fn identity((name, secret): (String, Option<SecretSource>)) -> Identity {
+    Identity::of_account(&name, secret)
 }
 
 /// Counted last, when the addresses that are local are known.
