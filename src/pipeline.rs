@@ -100,13 +100,13 @@ fn outlines(settings: &Settings, evidence: &Evidence, now: Now) -> Vec<Outline> 
 /// Judges everything at hand.
 pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> Assessment {
     let (pictures, questions) = work_out(settings, &evidence, now);
-    let directory_gap = questions.directory.as_ref().err();
+    let gaps = (questions.directory.as_ref().err(), questions.ticket.as_ref().err());
     let instances = settings
         .instances
         .iter()
         .enumerate()
         .filter_map(|(index, own)| {
-            let case = Case::new(settings, &evidence, index, &pictures, directory_gap, now)?;
+            let case = Case::new(settings, &evidence, index, &pictures, gaps, now)?;
             let findings = judge(&case);
             let ntlm = ntlm::tally(&case);
             let picture = case.picture.clone();

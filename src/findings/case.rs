@@ -35,6 +35,8 @@ pub struct Case<'a> {
     pictures: &'a [Picture],
     /// Why the directory is not asked at all, if so.
     directory_gap: Option<&'a Gap>,
+    /// Why no KDC is asked at all, if so.
+    ticket_gap: Option<&'a Gap>,
     /// The moment of judgement.
     pub now: Now,
     /// The causes' outcomes; empty while the causes are judged.
@@ -42,19 +44,21 @@ pub struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// The case of instance number `index`; `None` if there is no such instance.
+    /// The case of instance number `index`; `None` if there is no such instance. The gaps: why the directory, and why no
+    /// KDC, is asked at all.
     pub fn new(
         settings: &'a Settings,
         evidence: &'a Evidence,
         index: usize,
         pictures: &'a [Picture],
-        directory_gap: Option<&'a Gap>,
+        (directory_gap, ticket_gap): (Option<&'a Gap>, Option<&'a Gap>),
         now: Now,
     ) -> Option<Self> {
         let own = settings.instances.get(index)?;
         let slots = evidence.instances.get(index)?;
         let picture = pictures.get(index)?;
-        Some(Self { settings, own, evidence, slots, picture, pictures, directory_gap, now, causes: &[] })
+        let causes = &[];
+        Some(Self { settings, own, evidence, slots, picture, pictures, directory_gap, ticket_gap, now, causes })
     }
 
     /// The same case with the causes' outcomes at hand, for the symptoms.
@@ -134,6 +138,11 @@ impl<'a> Case<'a> {
     /// The service account as named.
     pub fn service_account(&self) -> Known<&'a ServiceAccount> {
         self.picture.account.as_ref().map_err(Clone::clone)
+    }
+
+    /// Why no KDC is asked at all, if so.
+    pub(super) const fn ticket_gap(&self) -> Option<&'a Gap> {
+        self.ticket_gap
     }
 
     /// What DNS said.

@@ -20,6 +20,8 @@ mod exporter_overprivileged;
 mod forward_dns_missing;
 mod gmsa_not_retrievable;
 mod hosts_file_override;
+mod keytab_incomplete;
+mod keytab_stale;
 mod listener_account_mismatch;
 mod listener_spn_missing;
 mod local_account;
@@ -48,6 +50,8 @@ mod short_name_spn_elsewhere;
 mod spn_conflict;
 mod stale_spn;
 mod tcp_disabled;
+mod ticket_refused;
+mod ticket_wrong_key;
 mod upn_shadows_spn;
 mod weak_encryption;
 mod wrong_dns_suffix;
@@ -92,6 +96,10 @@ pub const CAUSES: &[&Rule] = &[
     &encryption_mismatch::RULE,
     &weak_encryption::RULE,
     &rc4_removal_breaks::RULE,
+    &ticket_refused::RULE,
+    &ticket_wrong_key::RULE,
+    &keytab_stale::RULE,
+    &keytab_incomplete::RULE,
     &forward_dns_missing::RULE,
     &reverse_dns_mismatch::RULE,
     &reverse_dns_mixed::RULE,
