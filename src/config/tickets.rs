@@ -26,9 +26,9 @@ pub(super) fn read(check: &mut Check<'_>, raw: &raw::Ticket) -> (Option<Settings
             let asked = TicketSettings { realm: own.realm().cloned(), kdcs, reach: Reach::Sparing };
             (Some(own), Ok(asked))
         }
-        (Enabled::Auto, None) => {
-            off("no identity is configured to ask for tickets with (ticket.keytab, or ticket.principal with ticket.password_file)")
-        }
+        (Enabled::Auto, None) => off(
+            "no identity is configured to ask for tickets with (ticket.keytab, or ticket.principal with ticket.password_file)",
+        ),
         (Enabled::Yes, None) => {
             if raw.keytab.is_none() && raw.password_file.is_none() && raw.principal.is_none() {
                 check.wrong(&path.key("enabled"), "needs `keytab`, or `principal` with `password_file`");

@@ -58,7 +58,18 @@ impl<'a> Case<'a> {
         let slots = evidence.instances.get(index)?;
         let picture = pictures.get(index)?;
         let causes = &[];
-        Some(Self { settings, own, evidence, slots, picture, pictures, directory_gap, ticket_gap, now, causes })
+        Some(Self {
+            settings,
+            own,
+            evidence,
+            slots,
+            picture,
+            pictures,
+            directory_gap,
+            ticket_gap,
+            now,
+            causes,
+        })
     }
 
     /// The same case with the causes' outcomes at hand, for the symptoms.

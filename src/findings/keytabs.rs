@@ -67,7 +67,9 @@ impl<'a> Keytab<'a> {
             Ok(version) => (*version, "msDS-KeyVersionNumber".to_owned()),
             Err(gap) => {
                 let granted = case.granted().unwrap_or_default();
-                let told = granted.iter().find_map(|(_, granted)| Some((granted.key_version?, granted.kdc.to_string())));
+                let told = granted
+                    .iter()
+                    .find_map(|(_, granted)| Some((granted.key_version?, granted.kdc.to_string())));
                 told.ok_or_else(|| gap.clone())?
             }
         };

@@ -72,15 +72,18 @@ impl<'a> Case<'a> {
 
 fn holds(picture: &super::picture::Picture, sid: &Sid, spn: &Spn) -> bool {
     picture.holder.as_ref().is_ok_and(|holder| holder.sid == *sid)
-        && picture.spns.iter().flatten().any(|judged| judged.expected.spn == *spn && judged.status == Status::Good)
+        && picture
+            .spns
+            .iter()
+            .flatten()
+            .any(|judged| judged.expected.spn == *spn && judged.status == Status::Good)
 }
 
 /// An answer of a KDC in words.
 pub fn in_words(ticket: &Ticket) -> String {
     match ticket {
         Ticket::Granted(granted) => {
-            let version =
-                granted.key_version.map(|version| format!(" kvno {version}")).unwrap_or_default();
+            let version = granted.key_version.map(|version| format!(" kvno {version}")).unwrap_or_default();
             format!("granted {}{version} by {} ({})", granted.encryption_type, granted.kdc, granted.realm)
         }
         Ticket::Refused(refusal) => refusal.to_string(),

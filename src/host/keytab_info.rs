@@ -47,7 +47,7 @@ mod tests {
         };
         std::fs::write(&path, serde_json::to_vec(&info).unwrap()).unwrap();
         assert_eq!(read(&path), Ok(info.clone()));
-        let mut wrong = |info: &KeytabInfo, part: &str| {
+        let wrong = |info: &KeytabInfo, part: &str| {
             std::fs::write(&path, serde_json::to_vec(info).unwrap()).unwrap();
             assert!(read(&path).is_err_and(|gap| gap.text.contains(part)), "{part}");
         };

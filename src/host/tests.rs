@@ -80,7 +80,8 @@ fn what_is_no_regular_file_is_a_gap() {
 
 #[test]
 fn without_the_files_of_unix_the_fqdn_is_a_gap_with_its_remedy() {
-    let machine = look(&Settings { hosts_file: PathBuf::from("no such file"), ..Settings::default() }, None).unwrap();
+    let machine =
+        look(&Settings { hosts_file: PathBuf::from("no such file"), ..Settings::default() }, None).unwrap();
     assert!(machine.fqdn.unwrap_err().text.contains("instances[].fqdn"));
 }
 

@@ -16,6 +16,7 @@ mod names;
 mod probes;
 mod process;
 mod spns;
+mod tickets;
 
 pub use exporter::Build;
 pub use process::{Process, read as read_process};
@@ -152,6 +153,7 @@ pub const FAMILIES: &[&[Family]] = &[
     instance::FAMILIES,
     spns::FAMILIES,
     account::FAMILIES,
+    tickets::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,
     findings::FAMILIES,

@@ -80,7 +80,9 @@ impl DirectoryFacts {
         let named = self.domains.iter().flatten().map(|domain| domain.dns_name.as_str());
         let known = named.chain(self.policies.keys().map(String::as_str));
         let is_home = |name: &&str| {
-            dn.ends_with(&name.to_lowercase().split('.').map(|label| format!(",dc={label}")).collect::<String>())
+            dn.ends_with(
+                &name.to_lowercase().split('.').map(|label| format!(",dc={label}")).collect::<String>(),
+            )
         };
         known.filter(is_home).max_by_key(|name| name.len()).and_then(HostName::parse)
     }

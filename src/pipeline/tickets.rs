@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::expected::Requirement;
 use crate::findings::encryption::Keys;
 use crate::findings::picture::{Outline, Picture};
 use crate::findings::spns::{JudgedSpn, Status};
@@ -39,16 +38,17 @@ pub(super) fn question(
         return Err(Gap::not_applicable("no instance is in a domain"));
     }
     let home = home(settings, own, evidence, now).ok_or_else(|| {
-        Gap::peer_failed("the realm of the exporter's account is not known; set ticket.principal with its realm")
+        Gap::peer_failed(
+            "the realm of the exporter's account is not known; set ticket.principal with its realm",
+        )
     })?;
     let facts = evidence.directory.answer(Probe::Directory, now).ok().map(|good| &good.facts);
     let last = evidence.ticket.answer(Probe::Ticket, now).ok();
     let holders = holders(pictures, facts);
     let mut question = TicketQuestion::new(home);
     if holders.is_empty() {
-        let last = last.ok_or_else(|| {
-            Gap::peer_failed("the directory has not said yet which account holds the SPNs")
-        })?;
+        let last = last
+            .ok_or_else(|| Gap::peer_failed("the directory has not said yet which account holds the SPNs"))?;
         ask_again(&mut question, last, pictures);
     }
     for (key, holder) in holders {
@@ -112,10 +112,7 @@ struct Holder<'a> {
 }
 
 /// By SID; where the directory is switched off, by the name of the account.
-fn holders<'a>(
-    pictures: &'a [Picture],
-    facts: Option<&DirectoryFacts>,
-) -> BTreeMap<String, Holder<'a>> {
+fn holders<'a>(pictures: &'a [Picture], facts: Option<&DirectoryFacts>) -> BTreeMap<String, Holder<'a>> {
     let mut holders: BTreeMap<String, Holder<'a>> = BTreeMap::new();
     for picture in pictures.iter().filter(|picture| picture.scope.is_ok()) {
         let key = match (&picture.holder, &picture.account) {
@@ -173,8 +170,10 @@ impl<'a> Holder<'a> {
         let had_aes_refused = last.is_some_and(|good| self.had_aes_refused(key, &standing, good));
         let offer = if self.is_rc4_only || had_aes_refused { Offer::AesAndRc4 } else { Offer::Aes };
         for spn in wanted {
-            let is_elsewhere =
-                self.spns.iter().any(|judged| judged.expected.spn == *spn && judged.status == Status::Misplaced);
+            let is_elsewhere = self
+                .spns
+                .iter()
+                .any(|judged| judged.expected.spn == *spn && judged.status == Status::Misplaced);
             // A ticket for one that another account holds is that account's: nothing is known of it here.
             let ask = if is_elsewhere {
                 Ask { realm: None, offer: Offer::Aes }
@@ -192,13 +191,12 @@ impl<'a> Holder<'a> {
         let of = |wanted: &dyn Fn(&JudgedSpn) -> bool| -> Vec<&'s Spn> {
             self.spns.iter().filter(|spn| wanted(spn)).map(|spn| &spn.expected.spn).collect()
         };
-        let is_required = |spn: &JudgedSpn| spn.expected.requirement == Requirement::Required;
         let candidates = [
-            of(&|spn| spn.status == Status::Good && is_required(spn)),
+            of(&|spn| spn.status == Status::Good && spn.is_required()),
             of(&|spn| spn.status == Status::Good),
-            of(&|spn| spn.status == Status::Duplicate && is_required(spn)),
-            of(&|spn| spn.status == Status::Missing && is_required(spn)),
-            of(&|spn| matches!(spn.status, Status::Unknown(_)) && is_required(spn)),
+            of(&|spn| spn.status == Status::Duplicate && spn.is_required()),
+            of(&|spn| spn.status == Status::Missing && spn.is_required()),
+            of(&|spn| matches!(spn.status, Status::Unknown(_)) && spn.is_required()),
         ];
         let candidates = candidates.into_iter().find(|spns| !spns.is_empty())?;
         let was_asked = |spn: &&&Spn| last.is_some_and(|good| good.question.spns.contains_key(**spn));
@@ -212,7 +210,12 @@ impl<'a> Holder<'a> {
 
     /// Whether the KDC has no AES key for this account: it refused AES, or RC4 was offered since then. Nothing is gained by
     /// offering AES alone again before the account has changed.
-    fn had_aes_refused(&self, key: &str, standing: &Standing, last: &Good<TicketQuestion, TicketFacts>) -> bool {
+    fn had_aes_refused(
+        &self,
+        key: &str,
+        standing: &Standing,
+        last: &Good<TicketQuestion, TicketFacts>,
+    ) -> bool {
         let is_same = last.question.holders.get(key).is_some_and(|earlier| {
             Standing { spns: BTreeSet::new(), ..earlier.clone() }
                 == Standing { spns: BTreeSet::new(), ..standing.clone() }
@@ -250,13 +253,12 @@ fn standing(condition: Option<&Condition>) -> Standing {
 }
 
 /// The directory is silent: what was asked last is asked again, as far as it is still expected.
-fn ask_again(
-    question: &mut TicketQuestion,
-    last: &Good<TicketQuestion, TicketFacts>,
-    pictures: &[Picture],
-) {
-    let expected: BTreeSet<&Spn> =
-        pictures.iter().flat_map(|picture| picture.spns.iter().flatten()).map(|spn| &spn.expected.spn).collect();
+fn ask_again(question: &mut TicketQuestion, last: &Good<TicketQuestion, TicketFacts>, pictures: &[Picture]) {
+    let expected: BTreeSet<&Spn> = pictures
+        .iter()
+        .flat_map(|picture| picture.spns.iter().flatten())
+        .map(|spn| &spn.expected.spn)
+        .collect();
     if last.question.home == question.home {
         let still = last.question.spns.iter().filter(|(spn, _)| expected.contains(spn));
         question.spns = still.map(|(spn, ask)| (spn.clone(), ask.clone())).collect();
@@ -318,9 +320,11 @@ fn kdcs(
 
 /// The site of this host, as the operator or the domain controller says it.
 fn site(settings: &Settings, evidence: &Evidence, now: Now) -> Option<String> {
-    settings.directory.site.clone().or_else(|| {
-        evidence.directory.answer(Probe::Directory, now).ok()?.facts.server.site.clone()
-    })
+    settings
+        .directory
+        .site
+        .clone()
+        .or_else(|| evidence.directory.answer(Probe::Directory, now).ok()?.facts.server.site.clone())
 }
 
 /// Hosts of `directory.servers`, which are domain controllers of the host's domain.

@@ -222,7 +222,12 @@ mod tests {
     #[test]
     fn a_list_has_everything_but_the_keys() {
         let file = keytab(&[
-            written("MSSQLSvc/sql01.corp.contoso.com:1433@CORP.CONTOSO.COM", 300, 18, b"secretsecretsecretsecretsecretse"),
+            written(
+                "MSSQLSvc/sql01.corp.contoso.com:1433@CORP.CONTOSO.COM",
+                300,
+                18,
+                b"secretsecretsecretsecretsecretse",
+            ),
             written("svc_sql@CORP.CONTOSO.COM", 2, 23, &[2; 16]),
         ]);
         let list = list(&file).unwrap();

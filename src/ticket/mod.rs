@@ -24,6 +24,8 @@ mod granting;
 
 mod session;
 
+mod requests;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +34,7 @@ use crate::model::host::HostName;
 use crate::model::keytab::KeytabEntry;
 use crate::model::secret::SecretSource;
 
+pub use requests::{REQUESTS, Request};
 pub use session::Session;
 
 /// What a keytab holds, without its keys.

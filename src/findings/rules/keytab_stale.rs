@@ -64,7 +64,10 @@ mod tests {
         // The version by the ticket, where the attribute is hidden.
         let hidden = |bench: Bench| bench.with(|bench| bench.condition.key_version = Err(Bench::refused()));
         assert_eq!(judge(hidden(Bench::new().keytab(&[(PORT, 1, 18)]))), Seen::unknown());
-        assert_eq!(judge(hidden(Bench::new().keytab(&[(PORT, 1, 18)]).ticket_granted(PORT, 18, 2))), applies());
+        assert_eq!(
+            judge(hidden(Bench::new().keytab(&[(PORT, 1, 18)]).ticket_granted(PORT, 18, 2))),
+            applies()
+        );
         // Looked at before the change: the next look tells.
         let changed = Bench::new().keytab(&[(PORT, 1, 18)]).with(|bench| {
             bench.condition.password_set = Ok(PasswordSet::At(now().unix_seconds() - 1.0));

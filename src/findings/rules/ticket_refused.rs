@@ -34,9 +34,11 @@ fn check(case: &Case<'_>) -> Judged {
         };
         Ok(case.spns()?.iter().filter(is_asked).collect::<Vec<_>>())
     });
-    Judged::each(asked, "no ticket was asked for an SPN of this instance that is good", |spn| match &spn.status {
-        Status::Unknown(gap) => Err(gap.clone()),
-        _ => judge(case, spn),
+    Judged::each(asked, "no ticket was asked for an SPN of this instance that is good", |spn| {
+        match &spn.status {
+            Status::Unknown(gap) => Err(gap.clone()),
+            _ => judge(case, spn),
+        }
     })
 }
 
@@ -116,6 +118,9 @@ mod tests {
     fn says_what_the_error_means_beside_the_directory() {
         let finding = Bench::new().ticket_refused(PORT, 7).finding(&RULE);
         let lines = finding.subjects[0].evidence.join("\n");
-        assert!(lines.contains("KDC_ERR_S_PRINCIPAL_UNKNOWN (7)") && lines.contains("by replication"), "{lines}");
+        assert!(
+            lines.contains("KDC_ERR_S_PRINCIPAL_UNKNOWN (7)") && lines.contains("by replication"),
+            "{lines}"
+        );
     }
 }

@@ -39,7 +39,10 @@ fn check(case: &Case<'_>) -> Judged {
         }
         let subject = Subject::new(
             spn.label(),
-            format!("{} issues tickets with {} of key version {version}", granted.kdc, granted.encryption_type),
+            format!(
+                "{} issues tickets with {} of key version {version}",
+                granted.kdc, granted.encryption_type
+            ),
         );
         let line = format!("{} has for that version only {}", keytab.described(), kinds.join(", "));
         Ok::<_, Gap>(Some(subject.line(line).then(Change::Advice(advice(&keytab)))))
@@ -65,7 +68,10 @@ mod tests {
         let rc4_keys = || Bench::new().keytab(&[(PORT, 2, 23)]);
         assert_eq!(judge(rc4_keys().ticket_granted(PORT, 18, 2)), Seen::applies(&[PORT]));
         assert_eq!(judge(Bench::new().keytab(&[(PORT, 2, 18)]).ticket_granted(PORT, 18, 2)), Seen::clear());
-        assert_eq!(judge(Bench::new().keytab(&[("svc_sql", 2, 18)]).ticket_granted(PORT, 18, 2)), Seen::clear());
+        assert_eq!(
+            judge(Bench::new().keytab(&[("svc_sql", 2, 18)]).ticket_granted(PORT, 18, 2)),
+            Seen::clear()
+        );
         // Another version is `keytab_stale`.
         assert_eq!(judge(Bench::new().keytab(&[(PORT, 1, 18)]).ticket_granted(PORT, 18, 2)), Seen::clear());
         assert_eq!(judge(rc4_keys().ticket_refused(PORT, 7)), Seen::not_applicable());

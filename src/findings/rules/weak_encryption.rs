@@ -26,7 +26,8 @@ fn check(case: &Case<'_>) -> Judged {
 /// What the account allows, and what a KDC issued: either is enough.
 fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
     let by_attribute = by_attribute(case);
-    let weak = case.granted().unwrap_or_default().into_iter().find(|(_, granted)| granted.encryption_type.is_weak());
+    let weak =
+        case.granted().unwrap_or_default().into_iter().find(|(_, granted)| granted.encryption_type.is_weak());
     let Some((spn, granted)) = weak else { return by_attribute };
     let account = case.account()?;
     let text =
