@@ -43,6 +43,7 @@ use crate::model::secret::SecretSource;
 
 pub use error::Error;
 pub use requests::{REQUESTS, Request};
+pub use server::is_server_url;
 pub use session::Session;
 
 /// How to reach and bind. The servers come with each question.
