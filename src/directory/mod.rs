@@ -7,10 +7,16 @@ mod error;
 
 mod tls;
 
-#[cfg(unix)]
 mod ber;
 
-#[cfg(unix)]
+mod message;
+
+mod transport;
+
+mod bind;
+
+mod kerberos;
+
 mod guard;
 
 mod client;
