@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use ldap3::adapters::{Adapter, PagedResults};
+use ldap3::controls::RawControl;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, SearchEntry, StdStream};
 use tokio::task::JoinHandle;
 
 use super::decode::Entry;
 use super::error::Error;
 use super::guard::Guard;
+use super::requests;
 use super::transport::{self, Channel};
 
 /// Entries of one page. Windows gives at most 1,000 (MaxPageSize, MS-ADTS 3.1.1.3.4.6).
@@ -22,6 +24,13 @@ const PAGE: i32 = 1_000;
 /// believed to be one of ours.
 const MOST_RESULTS: usize = 10_000;
 const MOST_OCTETS: usize = 32 * 1024 * 1024;
+
+/// LDAP_SERVER_SD_FLAGS_OID (MS-ADTS 3.1.1.3.4.1.11): which parts of a security descriptor are wanted. Without it the
+/// whole is, and who may not read the audit part gets nothing.
+const SD_FLAGS: &str = "1.2.840.113556.1.4.801";
+
+/// Its value, a SEQUENCE of one INTEGER: DACL_SECURITY_INFORMATION.
+const DACL_ONLY: [u8; 5] = [0x30, 0x03, 0x02, 0x01, 0x04];
 
 /// What a value costs in memory beside its octets: three words and the allocator's.
 const OVERHEAD: usize = 48;
@@ -119,6 +128,13 @@ impl Reader {
         };
         if search.scope != Scope::Base {
             adapters.push(Box::new(PagedResults::new(PAGE)));
+        }
+        if search.attributes.iter().any(|name| name == requests::SECURITY_DESCRIPTOR) {
+            self.ldap.with_controls(RawControl {
+                ctype: SD_FLAGS.to_owned(),
+                crit: false,
+                val: Some(DACL_ONLY.to_vec()),
+            });
         }
         let mut stream = self
             .ldap

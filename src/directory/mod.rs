@@ -37,6 +37,10 @@ mod exchanges;
 
 mod forest;
 
+mod security;
+
+mod condition;
+
 mod holders;
 
 mod session;

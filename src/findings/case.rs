@@ -3,7 +3,7 @@
 
 use crate::expected::{Names, Ports, ServiceAccount, SpnKind};
 use crate::model::account::Sid;
-use crate::model::connections::Connections;
+use crate::model::connections::{AuthScheme, Connections, Origin};
 use crate::model::directory::{Account, DirectoryFacts, Holder};
 use crate::model::dns::{DnsFacts, Forward};
 use crate::model::evidence::{Evidence, InstanceEvidence, Probe};
@@ -94,6 +94,12 @@ impl<'a> Case<'a> {
     /// Who is connected.
     pub fn connections(&self) -> Known<&'a Connections> {
         self.slots.connections.answer(Probe::Connections, self.now).map(|good| &good.facts)
+    }
+
+    /// When the newest open connection of this scheme and origin was opened, Unix seconds; `None` if there is none.
+    pub fn newest(&self, scheme: AuthScheme, origin: Origin) -> Known<Option<f64>> {
+        let good = self.slots.connections.answer(Probe::Connections, self.now)?;
+        Ok(good.facts.newest.get(&(scheme, origin)).map(|age| good.at.unix_seconds() - age))
     }
 
     /// What the directory said.

@@ -3,9 +3,11 @@
 What the DC's own rules refuse (an SPN held twice, times in the past) is written into the partition's file,
 below those rules; the server answers with it at once.
 """
+
 import base64
 import json
 import os
+import re
 import time
 import uuid
 
@@ -202,9 +204,14 @@ class Directory:
         if lower == "objectguid":
             return ndr_pack(misc.GUID(text))
         if lower in DESCRIPTORS:
+            # {name} stands for the SID of an account that exists by now.
+            text = re.sub(r"\{([^}]+)\}", lambda name: self.sid(self.find(name[1])), text)
             return ndr_pack(security.descriptor.from_sddl(text, security.dom_sid(self.db.get_domain_sid())))
         if lower == "unicodepwd":
             return f'"{text}"'.encode("utf-16-le")
+        relative = re.fullmatch(r"now([+-][0-9]+)([dh])", text)
+        if relative:  # a FILETIME so many days or hours from now
+            return str(samba.unix2nttime(int(time.time())) + int(relative[1]) * (DAY if relative[2] == "d" else DAY // 24)).encode()
         return text.encode()
 
     def find(self, who):
