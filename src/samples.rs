@@ -295,6 +295,8 @@ pub(crate) struct Bench {
     pub(crate) condition: Condition,
     /// Their class, if not what the name suggests.
     pub(crate) class: Option<AccountClass>,
+    /// Whether they are administrative ones (adminCount = 1).
+    pub(crate) is_protected: bool,
     /// A second instance of the same host, if there is one.
     second: Option<Instance>,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
@@ -359,6 +361,7 @@ impl Bench {
             account_age_days: 90.0,
             condition: condition(),
             class: None,
+            is_protected: false,
             second: None,
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
@@ -455,6 +458,19 @@ impl Bench {
             registry.tcp_entries[0].dynamic_port = Some(port);
         }
         self
+    }
+
+    /// One more port of all addresses.
+    pub(crate) fn also_listen(&mut self, port: u16) {
+        self.instance.listeners.as_mut().unwrap().push(listener("0.0.0.0", port));
+    }
+
+    /// One more own name of the computer (msDS-AdditionalDnsHostName).
+    pub(crate) fn additional_name(&mut self, name: &str) {
+        let key = AccountKey::computer(None, "SQL01");
+        let computer = self.facts.as_mut().unwrap().computers.get_mut(&key);
+        let Some(Ok(Lookup::Found(computer))) = computer else { panic!("no computer object") };
+        computer.additional_names.push(host(name));
     }
 
     /// TCP/IP off: nothing listens.
@@ -669,6 +685,7 @@ impl Bench {
                 account.spns = Ok(spns.cloned().unwrap_or_default());
                 account.changed = Some(NOW as f64 - self.account_age_days * 86_400.0);
                 account.condition.clone_from(&self.condition);
+                account.is_protected = self.is_protected;
                 account.names.class = self.class.unwrap_or(account.names.class);
                 Ok(Lookup::Found(account))
             };

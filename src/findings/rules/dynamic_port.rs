@@ -104,6 +104,9 @@ mod tests {
         assert_eq!(judge(dynamic().no_directory()), Seen::unknown());
         let blind = dynamic().with(|bench| bench.instance.registry = Err(Bench::refused()));
         assert_eq!(judge(blind), Seen::unknown());
+        let two =
+            dynamic().with(|bench| bench.also_listen(50_124)).not_asked(&PORT.replace("50123", "50124"));
+        assert_eq!(judge(two), Seen::applies(&[PORT]).and_unknown());
         assert_eq!(judge(Bench::new().ports(&[])), Seen::not_applicable());
     }
 }

@@ -42,6 +42,8 @@ mod tests {
         assert_eq!(judge(registers), Seen::clear());
         assert_eq!(judge(Bench::new()), Seen::clear());
         assert_eq!(judge(risky().no_directory()), Seen::unknown());
+        let two = risky().with(|bench| bench.also_listen(50_124)).not_asked(&PORT.replace("50123", "50124"));
+        assert_eq!(judge(two), Seen::applies(&[PORT]).and_unknown());
         assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
         let change = risky().finding(&super::RULE).subjects[0].changes[0].clone();
         assert_eq!(change, Change::SetStaticPort { entries: vec!["IPAll".into()], port: 50_123 });
