@@ -57,6 +57,7 @@ pub(super) struct Channel {
     sealed: Vec<u8>,
     seal: Option<Box<dyn Seal>>,
     /// The server's own certificate, where there is TLS.
+    #[cfg_attr(not(any(feature = "gssapi", windows)), expect(dead_code, reason = "only Kerberos needs it"))]
     certificate: Option<CertificateDer<'static>>,
 }
 
