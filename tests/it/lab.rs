@@ -18,3 +18,5 @@ mod binds;
 mod lockout;
 
 mod outage;
+
+mod tickets;

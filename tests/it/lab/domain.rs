@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Twins,
     /// `ad.fabrikam.com`, called FABRIKAM, whose DC refuses Kerberos inside TLS.
     OtherName,
+    /// Two forests again, and the first one's clock can be moved.
+    Clocks,
 }
 
 /// A running lab.
@@ -54,6 +56,10 @@ impl Lab {
         match kind {
             Kind::TwoForests => up.args(["--partner", &address(3)]),
             Kind::Twins => up.args(["--twin", &address(2)]),
+            Kind::Clocks => {
+                let clock = folder.path().join("clock");
+                up.args(["--partner", &address(3), "--clock"]).arg(clock)
+            }
             Kind::OtherName => {
                 up.args(["--realm", "AD.FABRIKAM.COM", "--netbios", "FABRIKAM", "--strong-auth"])
             }
@@ -82,11 +88,19 @@ impl Lab {
         self.text(&format!("/servers/{server}/ip"))
     }
 
+    /// Moves the clock of a [`Kind::Clocks`] lab, such as `+10m`.
+    pub(crate) fn set_clock(&self, offset: &str) {
+        std::fs::write(self.text("/clock"), offset).unwrap();
+    }
+
+    /// Sends a signal to the domain controller of the other forest.
+    pub(crate) fn signal_partner(&self, signal: &str) {
+        send(self.about["partner"]["servers"][0]["pid"].as_u64().unwrap(), signal);
+    }
+
     /// Sends a signal to a domain controller: `STOP` hangs it, `CONT` wakes it up, `KILL` is its death.
     pub(crate) fn signal(&self, server: usize, signal: &str) {
-        let pid = self.about["servers"][server]["pid"].as_u64().unwrap();
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pid}")).status().unwrap();
-        assert!(sent.success(), "kill -{signal} {pid}");
+        send(self.about["servers"][server]["pid"].as_u64().unwrap(), signal);
     }
 
     /// Puts a scenario in; `Err` if Samba cannot play it, with the reason.
@@ -111,6 +125,11 @@ impl Lab {
         let answer = self.tool.ask(&json!({ "clear": true }));
         assert_eq!(answer["ok"], true, "{answer}");
     }
+}
+
+fn send(pid: u64, signal: &str) {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pid}")).status().unwrap();
+    assert!(sent.success(), "kill -{signal} {pid}");
 }
 
 impl Drop for Lab {
@@ -167,7 +186,7 @@ impl Drop for Tool {
 /// these tests takes the next one.
 fn claim(kind: Kind) -> (u8, TcpListener) {
     const FIRST: u8 = 60;
-    const KINDS: u8 = 3;
+    const KINDS: u8 = 4;
     const PROCESSES: u8 = 8;
     (0..PROCESSES)
         .map(|process| FIRST + process * KINDS + kind as u8)
