@@ -7,10 +7,16 @@ mod error;
 
 mod tls;
 
-#[cfg(unix)]
 mod ber;
 
-#[cfg(unix)]
+mod message;
+
+mod transport;
+
+mod bind;
+
+mod kerberos;
+
 mod guard;
 
 mod client;
@@ -47,6 +53,7 @@ use crate::model::secret::SecretSource;
 
 pub use error::Error;
 pub use requests::{REQUESTS, Request};
+pub use server::is_server_url;
 pub use session::Session;
 
 /// How to reach and bind. The servers come with each question.

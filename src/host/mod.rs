@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::model::host::HostName;
-use crate::model::machine::{HostsLine, Machine};
+use crate::model::machine::{Engine, HostsLine, Machine};
 use crate::model::observed::{Failure, FailureKind, Gap, Known};
 
 /// What is read of this machine.
@@ -80,7 +80,16 @@ fn look(settings: &Settings, places: Option<&Places<'_>>) -> Result<Machine, Fai
         return Err(Failure::new(FailureKind::Internal, text));
     }
     let keytabs = settings.keytab_infos.iter().map(|path| (path.clone(), keytab_info::read(path))).collect();
-    Ok(Machine { fqdn, addresses, hosts_file, domain, keytabs })
+    Ok(Machine { fqdn, addresses, hosts_file, domain, keytabs, engines: engines() })
+}
+
+/// Registry and process tokens of a Windows host. Elsewhere there are none, and the question does not arise.
+fn engines() -> Known<Vec<Engine>> {
+    Err(if cfg!(windows) {
+        Gap::disabled("this version does not read the registry and the processes of a Windows host yet")
+    } else {
+        Gap::not_applicable("only a Windows host has a registry and process tokens")
+    })
 }
 
 fn interface_addresses() -> Known<Vec<IpAddr>> {

@@ -1,5 +1,7 @@
 //! Every way to bind to a real domain controller, and every refusal with the words that say what to do.
 
+use std::io::{Read, Write};
+
 use peers::scenario::Scenario;
 
 use super::domain::{Kind, Lab, shared};
@@ -29,7 +31,18 @@ fn ldaps_starttls_and_kerberos() {
     let start_tls =
         Directory { servers: vec![format!("ldap://{}", lab.address(0))], start_tls: true, ..ldaps.clone() };
     let kerberos = Directory { servers: vec![format!("ldap://{host}")], simple: None, ..ldaps.clone() };
-    for (what, directory) in [("LDAPS", ldaps), ("StartTLS", start_tls), ("Kerberos", kerberos)] {
+    // By its address: its own name has to be asked for.
+    let by_address = Directory { servers: vec![format!("ldap://{}", lab.address(0))], ..kerberos.clone() };
+    let inside_ldaps = Directory { servers: vec![format!("ldaps://{host}")], ..kerberos.clone() };
+    let inside_start_tls = Directory { start_tls: true, ..kerberos.clone() };
+    for (what, directory) in [
+        ("LDAPS", ldaps),
+        ("StartTLS", start_tls),
+        ("Kerberos", kerberos),
+        ("Kerberos, by address", by_address),
+        ("Kerberos inside LDAPS", inside_ldaps),
+        ("Kerberos inside StartTLS", inside_start_tls),
+    ] {
         let config = site.configure(&directory, "");
         let mut program = binary(&lab);
         if directory.simple.is_none() {
@@ -39,6 +52,34 @@ fn ldaps_starttls_and_kerberos() {
         assert_eq!(states(&checked), ["good", "good"], "{what}\n{}", checked.text);
         assert_eq!(checked.report["directory"]["server"].as_str(), Some(host.as_str()), "{what}");
     }
+    lab.clear();
+}
+
+/// Whoever is on the way could say "success"; only the domain controller can prove it (RFC 4752 3.1).
+#[test]
+fn a_kerberos_bind_that_succeeds_before_its_end_is_refused() {
+    let mut lab = shared();
+    let site = site(&mut lab);
+    let peer = std::net::TcpListener::bind((lab.address(0), 0)).unwrap();
+    let port = peer.local_addr().unwrap().port();
+    // A bind response for message 3, success.
+    let success = b"\x30\x0c\x02\x01\x03\x61\x07\x0a\x01\x00\x04\x00\x04\x00";
+    std::thread::spawn(move || {
+        for stream in peer.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            if stream.read(&mut request).is_ok_and(|n| n > 0) {
+                let _ = stream.write_all(success);
+            }
+        }
+    });
+    let servers = vec![format!("ldap://{}:{port}", lab.text("/servers/0/host"))];
+    let config = site.configure(&Directory { servers, simple: None, ..Directory::of(&lab) }, "");
+    let mut program = binary(&lab);
+    program.env("KRB5CCNAME", log_on(&lab, &site));
+    let checked = check(program, &config);
+    assert!(states(&checked).iter().all(|state| *state == "unknown"), "{}", checked.text);
+    assert!(checked.text.contains("the Kerberos bind succeeded before its end"), "{}", checked.text);
     lab.clear();
 }
 

@@ -2,9 +2,9 @@
 //! It issues what the protocol and its accounts allow, unless it is told to lie.
 
 use picky_asn1::wrapper::{
-    Asn1SequenceOf, ExplicitContextTag0, ExplicitContextTag1, ExplicitContextTag2, ExplicitContextTag3,
-    ExplicitContextTag4, ExplicitContextTag5, ExplicitContextTag6, ExplicitContextTag7, ExplicitContextTag9,
-    ExplicitContextTag10, ExplicitContextTag11, ExplicitContextTag12, OctetStringAsn1, Optional,
+    Asn1SequenceOf, ExplicitContextTag0, ExplicitContextTag1, ExplicitContextTag2, ExplicitContextTag4,
+    ExplicitContextTag5, ExplicitContextTag6, ExplicitContextTag9, ExplicitContextTag10,
+    ExplicitContextTag11, ExplicitContextTag12, OctetStringAsn1, Optional,
 };
 use picky_asn1_der::{from_bytes, to_vec};
 use picky_krb::constants::key_usages::{
@@ -13,20 +13,13 @@ use picky_krb::constants::key_usages::{
 };
 use picky_krb::crypto::CipherSuite;
 use picky_krb::data_types::{
-    Authenticator, EncTicketPart, EncTicketPartInner, EncryptedData, EtypeInfo2, EtypeInfo2Entry,
-    LastReqInner, PaData, PaEncTsEnc, PrincipalName, Ticket, TicketInner, TransitedEncoding,
+    Authenticator, EncTicketPart, EncryptedData, EtypeInfo2, EtypeInfo2Entry, PaData, PaEncTsEnc,
 };
-use picky_krb::messages::{
-    ApReq, AsRep, AsReq, EncAsRepPart, EncKdcRepPart, EncTgsRepPart, KdcRep, KdcReq, KdcReqBody, KrbError,
-    KrbErrorInner, TgsRep, TgsReq,
-};
+use picky_krb::messages::{ApReq, AsReq, KdcReq, KdcReqBody, KrbError, KrbErrorInner, TgsReq};
 
-use super::types::{
-    self, Key, flags, integer, kind, name, number, sealed, seconds, string, suite, text, time,
-};
-use super::{
-    AES128, AES256, KdcAccount, KdcBehaviour, KdcRequestSeen, KdcSpec, KdcTrust, Lie, State, Step, locked,
-};
+use super::issue::{Making, NT_SRV_INST};
+use super::types::{self, Key, integer, kind, name, number, seconds, string, text, time};
+use super::{AES256, KdcAccount, KdcBehaviour, KdcRequestSeen, KdcSpec, KdcTrust, Lie, State, Step, locked};
 
 /// Error codes (RFC 4120 7.5.9).
 const CLIENT_UNKNOWN: u32 = 6;
@@ -48,9 +41,6 @@ const PA_TGS_REQ: u32 = 1;
 const PA_ENC_TIMESTAMP: u32 = 2;
 const PA_ETYPE_INFO2: u32 = 19;
 
-const NT_PRINCIPAL: u32 = 1;
-const NT_SRV_INST: u32 = 2;
-
 /// An answer, and how it is to be sent.
 pub(super) struct Answer {
     pub(super) octets: Vec<u8>,
@@ -58,7 +48,7 @@ pub(super) struct Answer {
 }
 
 /// An error code with its e-data; `GENERIC` where an encoding fails.
-struct Refused(u32, Option<Vec<u8>>);
+pub(super) struct Refused(u32, Option<Vec<u8>>);
 
 impl From<u32> for Refused {
     fn from(code: u32) -> Self {
@@ -66,7 +56,7 @@ impl From<u32> for Refused {
     }
 }
 
-fn fine<T>(value: Option<T>) -> Result<T, Refused> {
+pub(super) fn fine<T>(value: Option<T>) -> Result<T, Refused> {
     value.ok_or(Refused(GENERIC, None))
 }
 
@@ -116,39 +106,24 @@ fn padata(request: &KdcReq, wanted: u32) -> Option<Vec<u8>> {
     Some(found.padata_data.0.0.clone())
 }
 
-fn offered(body: &KdcReqBody) -> Vec<i32> {
+pub(super) fn offered(body: &KdcReqBody) -> Vec<i32> {
     body.etype.0.0.iter().map(kind).collect()
 }
 
 /// One request on the table.
-struct Desk<'a> {
-    state: &'a State,
-    spec: &'a KdcSpec,
-    body: &'a KdcReqBody,
-    lie: Option<Lie>,
-}
-
-/// What a ticket is made of.
-struct Making<'a> {
-    client: PrincipalName,
-    client_realm: String,
-    service: String,
-    /// The key of the service: its number, version, and the key where there is one.
-    kind: i32,
-    version: u32,
-    key: Option<Key>,
-    /// What the reply is sealed with.
-    reply: &'a Key,
-    usage: i32,
-    ends: i64,
+pub(super) struct Desk<'a> {
+    pub(super) state: &'a State,
+    pub(super) spec: &'a KdcSpec,
+    pub(super) body: &'a KdcReqBody,
+    pub(super) lie: Option<Lie>,
 }
 
 impl Desk<'_> {
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         types::wall_clock().0 + *locked(&self.state.clock_offset)
     }
 
-    fn keep(&self, secret: &[u8]) {
+    pub(super) fn keep(&self, secret: &[u8]) {
         locked(&self.state.secrets).push(secret.to_vec());
     }
 
@@ -296,100 +271,6 @@ impl Desk<'_> {
         let key = fine(trust_key(next, &self.spec.realm, &next.realm))?;
         self.keep(&key.octets);
         Ok((format!("krbtgt/{}", next.realm), AES256, 1, Some(key)))
-    }
-
-    fn issue(&self, making: Making<'_>) -> Result<Vec<u8>, Refused> {
-        let offered = offered(self.body);
-        let kind = offered.iter().copied().find(|kind| suite(*kind).is_some()).unwrap_or(AES128);
-        let session = fine(Key::random(kind))?;
-        self.keep(&session.octets);
-        let now = fine(time(self.now()))?;
-        let ends = fine(time(making.ends))?;
-        let inner = EncTicketPart::from(EncTicketPartInner {
-            flags: ExplicitContextTag0::from(flags(0x0001_0000)),
-            key: ExplicitContextTag1::from(session.encode()),
-            crealm: ExplicitContextTag2::from(string(&making.client_realm)),
-            cname: ExplicitContextTag3::from(making.client.clone()),
-            transited: ExplicitContextTag4::from(TransitedEncoding {
-                tr_type: ExplicitContextTag0::from(integer(0)),
-                contents: ExplicitContextTag1::from(OctetStringAsn1::from(Vec::new())),
-            }),
-            auth_time: ExplicitContextTag5::from(now.clone()),
-            starttime: Optional::from(Some(ExplicitContextTag6::from(now.clone()))),
-            endtime: ExplicitContextTag7::from(ends.clone()),
-            renew_till: Optional::from(None),
-            caddr: Optional::from(None),
-            authorization_data: Optional::from(None),
-        });
-        let plain = fine(to_vec(&inner).ok())?;
-        let enc_part = match &making.key {
-            Some(key) => fine(key.seal(TICKET_REP, Some(making.version), &plain))?,
-            None => sealed(
-                making.kind.cast_unsigned(),
-                Some(making.version),
-                fine(types::random(plain.len() + 24).ok())?,
-            ),
-        };
-        let realm = if self.lie == Some(Lie::Realm) { "OTHER.EXAMPLE" } else { self.spec.realm.as_str() };
-        let service =
-            if self.lie == Some(Lie::Service) { "MSSQLSvc/other.example:1" } else { making.service.as_str() };
-        let ticket = Ticket::from(TicketInner {
-            tkt_vno: ExplicitContextTag0::from(integer(5)),
-            realm: ExplicitContextTag1::from(string(realm)),
-            sname: ExplicitContextTag2::from(name(NT_SRV_INST, service)),
-            enc_part: ExplicitContextTag3::from(enc_part),
-        });
-        self.keep(&fine(to_vec(&ticket).ok())?);
-        let nonce = number(&self.body.nonce.0);
-        let inside_service =
-            if self.lie == Some(Lie::Ticket) { "MSSQLSvc/another.example:2" } else { service };
-        let mut given = session.encode();
-        if self.lie == Some(Lie::KeyLength) {
-            given.key_value = ExplicitContextTag1::from(OctetStringAsn1::from(vec![7; 5]));
-        }
-        let inside = EncKdcRepPart {
-            key: ExplicitContextTag0::from(given),
-            last_req: ExplicitContextTag1::from(Asn1SequenceOf::from(vec![LastReqInner {
-                lr_type: ExplicitContextTag0::from(integer(0)),
-                lr_value: ExplicitContextTag1::from(now.clone()),
-            }])),
-            nonce: ExplicitContextTag2::from(integer(if self.lie == Some(Lie::Nonce) {
-                nonce ^ 1
-            } else {
-                nonce
-            })),
-            key_expiration: Optional::from(None),
-            flags: ExplicitContextTag4::from(flags(0x0001_0000)),
-            auth_time: ExplicitContextTag5::from(now.clone()),
-            start_time: Optional::from(Some(ExplicitContextTag6::from(now))),
-            end_time: ExplicitContextTag7::from(ends),
-            renew_till: Optional::from(None),
-            srealm: ExplicitContextTag9::from(string(realm)),
-            sname: ExplicitContextTag10::from(name(NT_SRV_INST, inside_service)),
-            caddr: Optional::from(None),
-            encrypted_pa_data: Optional::from(None),
-        };
-        let is_logon = making.usage == AS_REP_ENC;
-        let plain =
-            if is_logon { to_vec(&EncAsRepPart::from(inside)) } else { to_vec(&EncTgsRepPart::from(inside)) };
-        let mut enc_part = fine(making.reply.seal(making.usage, None, &fine(plain.ok())?))?;
-        match self.lie {
-            Some(Lie::Cipher) => enc_part.cipher.0.0.iter_mut().for_each(|octet| *octet ^= 0x5a),
-            Some(Lie::CipherType) => enc_part.etype = ExplicitContextTag0::from(integer(23)),
-            _ => {}
-        }
-        let client =
-            if self.lie == Some(Lie::Client) { name(NT_PRINCIPAL, "somebody") } else { making.client };
-        let reply = KdcRep {
-            pvno: ExplicitContextTag0::from(integer(5)),
-            msg_type: ExplicitContextTag1::from(integer(if is_logon { 11 } else { 13 })),
-            padata: Optional::from(None),
-            crealm: ExplicitContextTag3::from(string(&making.client_realm)),
-            cname: ExplicitContextTag4::from(client),
-            ticket: ExplicitContextTag5::from(ticket),
-            enc_part: ExplicitContextTag6::from(enc_part),
-        };
-        fine(if is_logon { to_vec(&AsRep::from(reply)) } else { to_vec(&TgsRep::from(reply)) }.ok())
     }
 
     fn error(&self, Refused(code, data): Refused) -> Option<Vec<u8>> {

@@ -5,6 +5,8 @@
 
 mod types;
 
+mod issue;
+
 mod answers;
 
 mod server;
