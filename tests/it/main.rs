@@ -34,6 +34,8 @@ mod prometheus;
 
 mod refresh;
 
+mod restraint;
+
 mod scenarios;
 
 #[cfg(feature = "gssapi")]
