@@ -22,7 +22,7 @@ use crate::model::instance::{
     Availability, ClockReading, Endpoint, Group, GroupListener, Instance, Listener, OwnSession, Platform,
     Properties, Purpose, Registry, Service, TcpEntry,
 };
-use crate::model::machine::{HostsLine, Machine};
+use crate::model::machine::{Engine, ExtendedProtection, HostsLine, Machine};
 use crate::model::observed::{Failure, FailureKind, Gap, Now};
 use crate::model::settings::{
     AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds,
@@ -355,6 +355,7 @@ impl Bench {
                 addresses: Ok(vec!["127.0.0.1".parse().unwrap(), address]),
                 hosts_file: Ok(Vec::new()),
                 domain: Some(host("corp.contoso.com")),
+                engines: Err(Gap::not_applicable("only a Windows host has a registry and process tokens")),
             },
             failure: None,
             is_silent: false,
@@ -471,6 +472,18 @@ impl Bench {
         let computer = self.facts.as_mut().unwrap().computers.get_mut(&key);
         let Some(Ok(Lookup::Found(computer))) = computer else { panic!("no computer object") };
         computer.additional_names.push(host(name));
+    }
+
+    /// The host is Windows, and the exporter on it: what it knows of the instance.
+    pub(crate) fn engine(self, change: impl FnOnce(&mut Engine)) -> Self {
+        let mut engine = Engine {
+            instance: "MSSQLSERVER".into(),
+            extended_protection: Ok(ExtendedProtection::Off),
+            accepted_spns: Ok(Vec::new()),
+            runs_as: Ok(sid("svc_sql")),
+        };
+        change(&mut engine);
+        self.with(|bench| bench.machine.engines = Ok(vec![engine]))
     }
 
     /// TCP/IP off: nothing listens.

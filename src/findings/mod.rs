@@ -15,7 +15,7 @@ pub mod ntlm;
 
 mod proposals;
 
-mod times;
+pub mod times;
 
 pub mod encryption;
 

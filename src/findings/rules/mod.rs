@@ -17,6 +17,7 @@ mod encryption_mismatch;
 mod endpoint_ntlm;
 mod exporter_credentials_rejected;
 mod exporter_overprivileged;
+mod extended_protection_blocks_alias;
 mod forward_dns_missing;
 mod gmsa_not_retrievable;
 mod hosts_file_override;
@@ -44,6 +45,7 @@ mod reverse_dns_missing;
 mod reverse_dns_mixed;
 mod routing_url_mismatch;
 mod server_name_mismatch;
+mod service_account_changed_pending_restart;
 mod short_name_spn_elsewhere;
 mod spn_conflict;
 mod stale_spn;
@@ -78,6 +80,8 @@ pub const CAUSES: &[&Rule] = &[
     &restart_pending::RULE,
     &port_not_listening::RULE,
     &server_name_mismatch::RULE,
+    &extended_protection_blocks_alias::RULE,
+    &service_account_changed_pending_restart::RULE,
     &not_domain_joined::RULE,
     &account_disabled::RULE,
     &account_locked::RULE,
