@@ -163,7 +163,15 @@ impl Watch {
     /// A server asked by its own name is known by it.
     fn learn(&mut self, server: &Server, name: Option<&str>) {
         if let (Addressed::ByOther, Some(name)) = (server.addressed, name) {
-            self.names.insert(place(server), name.to_lowercase());
+            let (key, name) = (place(server), name.to_lowercase());
+            // Two that give themselves the same name, behind a balancer perhaps, stay apart. LDAP and the Global Catalog of
+            // one machine on unusual ports do not: they cannot be told from it.
+            let host = |place: &str| place.rsplit_once(':').map_or(place, |(host, _)| host).to_owned();
+            let is_taken =
+                self.names.iter().any(|(other, known)| *known == name && host(other) != host(&key));
+            if !is_taken {
+                self.names.insert(key, name);
+            }
         }
     }
 

@@ -8,8 +8,7 @@ use crate::model::observed::{Gap, Known};
 use super::{Case, Judged, Subject};
 use crate::model::change::Change;
 
-/// MaxClockSkew of a domain as Windows sets it up, seconds (MS-KILE 3.1.1.1, "Maximum tolerance for computer clock
-/// synchronization"; RFC 4120 5.2.3 recommends the same five minutes).
+/// MaxClockSkew of a domain as Windows sets it up, seconds (MS-GPSB 2.2.2: five minutes).
 pub const MAX_CLOCK_SKEW: f64 = 300.0;
 
 /// Clocks that differ by less are taken to say the same time: rootDSE has whole seconds.
@@ -113,18 +112,15 @@ pub(super) fn judge(case: &Case<'_>, range: Range) -> Judged {
 
 fn subject(clock: &Clock, n_others: usize, is_ours_off: bool) -> Subject {
     let seen = Subject::new(clock.name.as_str(), format!("{} is {}", clock.name, clock.words()));
+    const SET: &str =
+        "w32tm /query /source, then w32tm /resync (on Linux: chronyc sources -v, chronyc makestep)";
     if is_ours_off {
         return seen
             .line(format!("this host's clock is off: {n_others} others agree with each other"))
-            .then(Change::Advice(
-                "on this host: w32tm /query /source, then w32tm /resync (on Linux: chronyc sources -v, chronyc makestep)"
-                    .into(),
-            ));
+            .then(Change::Advice(format!("on this host: {SET}")));
     }
     seen.line("which of the two clocks is wrong cannot be told from them alone").then(Change::Advice(format!(
-        "compare both hosts with a third clock; on the one that is off: w32tm /query /source, then w32tm /resync (on Linux: \
-         chronyc sources -v, chronyc makestep); members follow their domain, the PDC emulator of the forest root \
-         an outside source; {} is named here",
-        clock.name
+        "compare both hosts with a third clock; on the one that is off: {SET}; members of a domain follow its domain \
+         controllers, these the PDC emulator of the forest root"
     )))
 }

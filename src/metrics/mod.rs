@@ -8,6 +8,7 @@ use crate::pipeline::{Assessment, InstanceAssessment};
 pub mod render;
 
 mod connections;
+mod controllers;
 mod exporter;
 mod findings;
 mod instance;
@@ -152,6 +153,7 @@ pub const FAMILIES: &[&[Family]] = &[
     spns::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,
+    controllers::FAMILIES,
     findings::FAMILIES,
     process::FAMILIES,
 ];

@@ -2,6 +2,7 @@
 //! `domain_controller_down`.
 
 use crate::findings::controllers::outages;
+use crate::findings::proposals::word;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::domain::ControllerState;
@@ -43,9 +44,11 @@ pub(super) fn subjects(case: &Case<'_>, is_filled: bool) -> Judged {
         }
     }
     let advice = |name: &str| {
+        // A name with a port is one of an unusual place; the tools want the host alone.
+        let host = word(name.rsplit_once(':').map_or(name, |(host, _)| host));
         Change::Advice(format!(
-            "see whether {name} runs and is reached from here: nltest /dsgetdc:<domain> /force, dcdiag /s:{name}, \
-             Test-NetConnection {name} -Port 389 (88, 636, 3268, 3269 likewise)"
+            "see whether it runs and is reached from here: dcdiag /s:{host}, Test-NetConnection {host} -Port 389 (and 88, 636, \
+             3268, 3269)"
         ))
     };
     let with_advice = |subject: Subject| {

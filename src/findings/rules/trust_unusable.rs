@@ -2,6 +2,7 @@
 //! carry Kerberos. A trust that nobody uses is not judged; whether one works is proven by a ticket only.
 
 use crate::findings::foreign::{self, Foreign};
+use crate::findings::proposals::word;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::account::AccountClass;
 use crate::model::change::Change;
@@ -46,7 +47,7 @@ fn subject(case: &Case<'_>, name: String, trust: &Trust, foreign: &Foreign<'_>) 
         Some(account) => format!("in use: the service account {account} is of {}", trust.partner),
         None => format!("in use: {} remote connections on NTLM are of {}", foreign.ntlm, trust.partner),
     };
-    let (ours, partner) = (&case.directory()?.server.domain, &trust.partner);
+    let (ours, partner) = (word(&case.directory()?.server.domain), word(&trust.partner));
     let advice = format!(
         "on a domain controller of {ours}: netdom trust {ours} /domain:{partner} /verify /kerberos, and nltest \
          /sc_verify:{partner}; both sides are in domain.msc, Trusts"
@@ -77,8 +78,8 @@ fn faults(case: &Case<'_>, trust: &Trust, foreign: &Foreign<'_>, crossing: Optio
             trust.direction.name()
         ));
     }
-    // Kerberos asks for the right on the account that has the SPN (MS-KILE 3.3.5.7.5), NTLM on the computer's: who came by
-    // NTLM passed the latter. One and the same account cannot be both.
+    // The right Allowed-To-Authenticate (MS-ADTS 5.1.3.2.1) is asked for on the account that a ticket is for, by NTLM on the
+    // computer's: who came by NTLM has the latter. Where the two are one account, the right is there.
     let is_computer = case.picture.holder.as_ref().is_ok_and(|holder| holder.class == AccountClass::Computer);
     if comes_in && trust.is_selective() && !is_computer {
         faults.push(

@@ -37,7 +37,8 @@ fn one_hangs_then_dies_and_the_other_is_used() {
     daemon.until("good", LIMIT, is_good);
     lab.signal(0, "STOP");
     let dark = daemon.until("down, and nothing claimed", LIMIT, |page| {
-        directory_is(page, 0.0) && sample(page, "verdict", &[("verdict", "unknown")]) == Some(1.0)
+        let unreachable = ("finding", "domain_controller_unreachable");
+        directory_is(page, 0.0) && sample(page, "finding", &[unreachable]) == Some(1.0)
     });
     assert!(!dark.contains("mssql_kerberos_spn_present"), "{dark}");
     lab.signal(0, "CONT");
