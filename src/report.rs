@@ -528,6 +528,7 @@ fn step_report(change: &Change) -> StepReport {
         Change::RemoveSpn { spn, account } => typed("remove_spn", spn, account),
         Change::AskOwner { .. }
         | Change::SetStaticPort { .. }
+        | Change::Account { .. }
         | Change::RestartService
         | Change::TransactSql(_)
         | Change::Configure { .. }

@@ -20,8 +20,10 @@ use crate::model::observed::{Gap, Known};
 /// A domain's policy hardly ever changes.
 const SLOW: Duration = Duration::from_secs(3_600);
 
-/// When a policy that could not be read is asked for again.
+/// When a policy that could not be read is asked for again, after a few refreshes that tried at once: the addresses of
+/// another domain's controllers are known only by the second.
 const AGAIN: Duration = Duration::from_secs(900);
+const AT_ONCE: u32 = 3;
 
 /// Trusts of one domain that are kept.
 const MOST_TRUSTS: usize = 256;
@@ -31,28 +33,42 @@ const READ_ONLY_CONTROLLERS: u32 = 521;
 
 /// What was read of domains, by DNS name.
 #[derive(Default)]
-pub(super) struct Policies(BTreeMap<String, (Instant, Known<DomainPolicy>)>);
+pub(super) struct Policies(BTreeMap<String, Remembered>);
+
+struct Remembered {
+    at: Instant,
+    /// Attempts in a row that failed.
+    failures: u32,
+    known: Known<DomainPolicy>,
+}
 
 impl Policies {
     /// Whether the domain's policy is to be read now.
     pub(super) fn is_due(&self, domain: &str) -> bool {
-        self.0.get(domain).is_none_or(|(at, known)| at.elapsed() >= if known.is_ok() { SLOW } else { AGAIN })
+        self.0.get(domain).is_none_or(|last| match last.failures {
+            0 => last.at.elapsed() >= SLOW,
+            failures => failures < AT_ONCE || last.at.elapsed() >= AGAIN,
+        })
     }
 
     /// Remembers an answer. What could not be read keeps its last value.
     pub(super) fn note(&mut self, domain: &str, known: Known<DomainPolicy>) {
-        let last = self.0.remove(domain).map(|(_, known)| known);
-        let kept = match (known, last) {
+        let last = self.0.remove(domain);
+        let failures = match (&known, &last) {
+            (Ok(_), _) => 0,
+            (Err(_), last) => last.as_ref().map_or(0, |last| last.failures).saturating_add(1),
+        };
+        let kept = match (known, last.map(|last| last.known)) {
             (Err(_), Some(Ok(last))) => Ok(last),
             (known, _) => known,
         };
-        self.0.insert(domain.to_owned(), (Instant::now(), kept));
+        self.0.insert(domain.to_owned(), Remembered { at: Instant::now(), failures, known: kept });
     }
 
     /// Those of these domains; the others are forgotten.
     pub(super) fn of(&mut self, domains: &[Domain]) -> BTreeMap<String, Known<DomainPolicy>> {
         self.0.retain(|name, _| domains.iter().any(|domain| domain.dns_name == *name));
-        self.0.iter().map(|(name, (_, known))| (name.clone(), known.clone())).collect()
+        self.0.iter().map(|(name, last)| (name.clone(), last.known.clone())).collect()
     }
 }
 
@@ -204,10 +220,14 @@ mod tests {
         let gap = Gap::peer_failed("no answer");
         let mut policies = Policies::default();
         assert!(policies.is_due("corp"));
-        policies.note("corp", Err(gap.clone()));
+        for _ in 0..AT_ONCE {
+            assert!(policies.is_due("corp"));
+            policies.note("corp", Err(gap.clone()));
+        }
         assert!(!policies.is_due("corp"));
         assert_eq!(policies.of(&[domain("corp")])["corp"], Err(gap.clone()));
         policies.note("corp", Ok(policy.clone()));
+        assert!(!policies.is_due("corp"));
         policies.note("corp", Err(gap));
         assert_eq!(policies.of(&[domain("corp")])["corp"], Ok(policy));
         assert!(policies.of(&[domain("eu")]).is_empty() && policies.is_due("corp"));

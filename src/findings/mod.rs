@@ -21,6 +21,10 @@ mod foreign;
 
 mod proposals;
 
+mod times;
+
+pub mod encryption;
+
 pub mod case;
 
 pub mod rules;
@@ -29,6 +33,9 @@ pub mod verdict;
 
 #[cfg(test)]
 mod silence;
+
+#[cfg(test)]
+mod account_matrix;
 
 pub use case::Case;
 
