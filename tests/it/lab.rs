@@ -18,3 +18,7 @@ mod binds;
 mod lockout;
 
 mod outage;
+
+mod clock;
+
+mod trusts;
