@@ -22,3 +22,7 @@ mod exits;
 mod lockout;
 
 mod outage;
+
+mod clock;
+
+mod trusts;
