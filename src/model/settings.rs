@@ -72,7 +72,7 @@ pub struct Alias {
 }
 
 /// What pipeline needs of `directory`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DirectorySettings {
     /// `directory.enabled`.
     pub enabled: bool,
@@ -86,6 +86,8 @@ pub struct DirectorySettings {
     pub global_catalogs: Vec<String>,
     /// Whether discovered servers are spoken to over LDAPS: a simple bind without StartTLS.
     pub ldaps: bool,
+    /// `directory.max_servers`: the most that are in use of each kind.
+    pub max_servers: usize,
     /// `directory.also`: DNS names of further domains or forests that may hold service accounts.
     pub also: Vec<HostName>,
 }
@@ -109,6 +111,21 @@ pub enum Reach {
     Sparing,
     /// All that are required or recommended: `check`, which a person starts.
     Whole,
+}
+
+impl Default for DirectorySettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            domain: None,
+            site: None,
+            servers: Vec::new(),
+            global_catalogs: Vec::new(),
+            ldaps: false,
+            max_servers: 5,
+            also: Vec::new(),
+        }
+    }
 }
 
 /// `thresholds`.

@@ -20,9 +20,6 @@ use crate::model::ticket::{
 
 use super::servers::{controllers_of, domain, other_domains};
 
-/// KDCs of one realm that are kept: nobody waits for more to time out.
-const MOST_KDCS: usize = 5;
-
 type LastAnswer<'a> = Option<&'a Good<TicketQuestion, TicketFacts>>;
 
 /// What to ask now.
@@ -315,7 +312,7 @@ fn kdcs(
     }
     let mut seen = BTreeSet::new();
     hosts.retain(|host| seen.insert(host.clone()));
-    hosts.into_iter().take(MOST_KDCS).map(|host| resolved(KdcAddress::new(host), dns)).collect()
+    hosts.into_iter().take(settings.directory.max_servers).map(|host| resolved(KdcAddress::new(host), dns)).collect()
 }
 
 /// The site of this host, as the operator or the domain controller says it.

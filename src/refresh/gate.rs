@@ -2,15 +2,17 @@
 //! has changed. One gate for all probes, so that those which share an identity share its memory. We never lock out an
 //! account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use crate::model::observed::{Failure, FailureKind};
-use crate::model::secret::SecretSource;
+use crate::model::observed::{Failure, FailureKind, Refuser};
+use crate::model::secret::{INTEGRATED, SecretSource};
+use crate::sqlserver;
 
 /// How long a refused secret rests. Two attempts in an hour would be two of the three that some domains allow within the
 /// lockout observation window (MS-ADTS 3.1.1.4.5.17, lockOutObservationWindow), which is often an hour.
@@ -26,107 +28,140 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whom a refusal by this one parks.
+    pub fn of(settings: &sqlserver::Settings, refuser: Refuser) -> Option<Self> {
+        settings.identity(refuser).map(|(name, secret)| Self { name, secret })
+    }
+
     /// An account of Active Directory, however it is written: `CORP\\reader`, `reader@corp.contoso.com` and the principal
     /// `reader` may be one. Two of them with the same secret as well are taken for one.
-    pub fn of_account(name: &str, secret: Option<SecretSource>) -> Self {
-        let name = name.rsplit_once('\\').map_or(name, |(_, name)| name);
-        let name = name.rsplit_once('@').map_or(name, |(name, _)| name);
-        Self { name: name.to_lowercase(), secret }
+    pub fn of_account((name, secret): (String, Option<SecretSource>)) -> Self {
+        let bare = name.rsplit_once('\\').map_or(name.as_str(), |(_, name)| name);
+        let bare = bare.rsplit_once('@').map_or(bare, |(name, _)| name);
+        Self { name: bare.to_lowercase(), secret }
     }
 }
 
-/// Keyed hash of a secret; the key lives and dies with the process. `None`: it cannot be read, or there is none.
-type Fingerprint = Option<u64>;
+/// A name with the secret that is offered for it, as a keyed hash; the key lives and dies with the process. No hash: there is
+/// no secret, or it cannot be read.
+type Offered = (String, Option<u64>);
 
-/// The parked identities: each with the secret that was refused, and until when it rests. Two accounts of one name do not
-/// wake each other.
+/// The parked identities, each with the secret that was refused: two accounts of one name do not wake each other.
 #[derive(Debug, Default)]
 pub struct Gate {
     keys: RandomState,
+    /// Until when each rests.
     parked: Mutex<BTreeMap<Offered, Instant>>,
-    /// Secrets that a peer has taken, or that are on their way to the first one.
-    states: Mutex<BTreeMap<Offered, State>>,
-}
-
-/// A name with the secret that is offered for it.
-type Offered = (String, Fingerprint);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    UnderWay,
-    Taken,
+    /// Those that a peer has accepted.
+    proven: Mutex<BTreeSet<Offered>>,
+    turns: Mutex<BTreeMap<Offered, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Gate {
-    /// Whether the identity may be offered now; always, where there is none. Whoever is let in calls [`Gate::note`] with the
-    /// outcome: until a peer has taken the secret, others that share it wait for that.
-    pub fn enter(&self, identity: Option<&Identity>) -> bool {
-        let Some(identity) = identity else { return true };
-        if !self.is_open(Some(identity)) {
-            return false;
-        }
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = self.offered(identity);
-        match states.get(&key) {
-            Some(State::UnderWay) => false,
-            Some(State::Taken) => true,
-            None => {
-                states.insert(key, State::UnderWay);
-                true
-            }
-        }
-    }
-
-    /// Whether the identity does not rest.
+    /// Whether the identity may be offered now; always, where there is none.
     pub fn is_open(&self, identity: Option<&Identity>) -> bool {
         let Some(identity) = identity else { return true };
-        let key = self.offered(identity);
-        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let offered = self.offered(identity);
+        let mut parked = locked(&self.parked);
         parked.retain(|_, until| Instant::now() < *until);
-        !parked.contains_key(&key)
+        !parked.contains_key(&offered)
     }
 
-    /// Notes the outcome of an attempt: a refused identity is parked.
+    /// Parks the identity if this outcome is its refusal.
     pub fn note(&self, identity: Option<&Identity>, outcome: &Result<(), Failure>) {
         let Some(identity) = identity else { return };
-        let key = self.offered(identity);
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
             Ok(()) => {
-                states.insert(key, State::Taken);
+                locked(&self.proven).insert(self.offered(identity));
             }
-            Err(Failure { kind: FailureKind::Credentials, .. }) => {
-                states.remove(&key);
+            // A secret that cannot be read rests too, until it can be. A ticket that is not there comes by itself.
+            Err(Failure { refuser, kind, .. })
+                if refuser.is_some() || *kind == FailureKind::Credentials && identity.secret.is_some() =>
+            {
                 self.park(identity);
             }
-            Err(_) => {
-                // Nothing was said about a secret that nobody has taken yet.
-                if states.get(&key) == Some(&State::UnderWay) {
-                    states.remove(&key);
-                }
-            }
+            Err(_) => {}
         }
+    }
+
+    /// A turn of one's own for an identity until it has proven good once: ten instances that log in at the same moment with an
+    /// old keytab would be ten wrong passwords, and so would the directory and the KDC be two. Held while the peer is asked;
+    /// nobody else waits for it.
+    pub async fn turn(&self, identity: Option<&Identity>) -> Option<OwnedMutexGuard<()>> {
+        let offered = self.offered(identity?);
+        let is_proven = || locked(&self.proven).contains(&offered);
+        if is_proven() {
+            return None;
+        }
+        let turns = Arc::clone(locked(&self.turns).entry(offered.clone()).or_default());
+        let turn = turns.lock_owned().await;
+        (!is_proven()).then_some(turn)
+    }
+
+    /// Asks with this identity, unless it was refused before: what `check` needs of all this. That one SQL Server does not let
+    /// the process's identity in says nothing of others.
+    pub async fn alone<T>(
+        &self,
+        identity: Option<&Identity>,
+        ask: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let _turn = self.turn(identity).await;
+        if !self.is_open(identity) {
+            let text = "not asked: this identity was refused a moment ago and is not offered again";
+            return Err(Failure::new(FailureKind::Credentials, text));
+        }
+        let outcome = ask.await;
+        let summary = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        let is_of_process = identity.is_some_and(|identity| identity.name == INTEGRATED);
+        if !(is_of_process && matches!(summary, Err(Failure { refuser: Some(Refuser::Peer), .. }))) {
+            self.note(identity, &summary);
+        }
+        outcome
     }
 
     fn park(&self, identity: &Identity) {
-        let key = self.offered(identity);
-        let until = Instant::now() + REST;
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner).insert(key, until);
+        locked(&self.parked).insert(self.offered(identity), Instant::now() + REST);
     }
 
     fn offered(&self, identity: &Identity) -> Offered {
-        (identity.name.clone(), self.fingerprint(identity))
+        let secret = identity.secret.as_ref().and_then(|secret| secret.octets().ok());
+        (identity.name.clone(), secret.map(|secret| self.keys.hash_one(secret.as_slice())))
     }
+}
 
-    fn fingerprint(&self, identity: &Identity) -> Fingerprint {
-        let secret = identity.secret.as_ref()?.octets().ok()?;
-        Some(self.keys.hash_one(secret.as_slice()))
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_identity_of_the_process_is_offered_by_one_until_it_is_proven() {
+        let identity = Identity { name: INTEGRATED.to_owned(), secret: None };
+        let refused = Failure::new(FailureKind::Credentials, "Preauthentication failed");
+        let gate = Gate::default();
+        let turn = gate.turn(Some(&identity)).await;
+        assert!(turn.is_some());
+        let asked = std::cell::Cell::new(0);
+        let ask = || async {
+            asked.set(asked.get() + 1);
+            Err::<(), _>(refused.clone().refused_by(Some(Refuser::Kdc)))
+        };
+        // A second and a third one wait, and of them only the first asks.
+        let others =
+            async { tokio::join!(gate.alone(Some(&identity), ask()), gate.alone(Some(&identity), ask())) };
+        let (answers, ()) = tokio::join!(others, async { drop(turn) });
+        assert!(answers.0.is_err() && answers.1.is_err());
+        assert_eq!(asked.get(), 1);
+        // No ticket yet: nobody was asked, so nothing rests.
+        let gate = Gate::default();
+        gate.note(Some(&identity), &Err(refused));
+        assert!(gate.is_open(Some(&identity)));
+        gate.note(Some(&identity), &Ok(()));
+        assert!(gate.turn(Some(&identity)).await.is_none(), "proven");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_secret_rests_until_it_changes_or_two_hours_are_over() {
@@ -156,7 +191,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             Some(SecretSource::File(path))
         };
-        let of = |name: &str, secret| Identity::of_account(name, secret);
+        let of = |name: &str, secret| Identity::of_account((name.to_owned(), secret));
         let bind = of("CORP\\Reader", file("a", "wrong"));
         let gate = Gate::default();
         gate.park(&bind);
@@ -165,15 +200,20 @@ mod tests {
         assert!(!gate.is_open(Some(&of("reader", file("b", "wrong")))));
         let other = of("reader@other.example", file("c", "another"));
         assert!(gate.is_open(Some(&other)));
-        // A secret that nobody has taken yet is offered by one at a time.
-        let fresh = of("reader", file("d", "fresh"));
-        assert!(gate.enter(Some(&fresh)) && !gate.enter(Some(&fresh)));
-        gate.note(Some(&fresh), &Err(Failure::new(FailureKind::Timeout, "no answer")));
-        assert!(gate.enter(Some(&fresh)));
-        gate.note(Some(&fresh), &Ok(()));
-        assert!(gate.enter(Some(&fresh)) && gate.enter(Some(&fresh)));
         // Two of one name with different secrets: the refusal of one does not end the rest of the other.
         gate.park(&other);
         assert!(!gate.is_open(Some(&bind)) && !gate.is_open(Some(&other)));
+        // A secret that nobody has taken yet is offered by one at a time: the second one finds it refused.
+        let fresh = of("reader", file("d", "fresh"));
+        let refused = Failure::new(FailureKind::Credentials, "24").refused_by(Some(Refuser::Kdc));
+        let asked = std::cell::Cell::new(0);
+        let ask = || async {
+            asked.set(asked.get() + 1);
+            tokio::task::yield_now().await;
+            Err::<(), _>(refused.clone())
+        };
+        let both = tokio::join!(gate.alone(Some(&fresh), ask()), gate.alone(Some(&fresh), ask()));
+        assert!(both.0.is_err() && both.1.is_err());
+        assert_eq!(asked.get(), 1);
     }
 }

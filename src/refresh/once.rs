@@ -7,8 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::model::evidence::Evidence;
-use crate::model::observed::Failure;
-use crate::model::secret::SecretSource;
+use crate::model::observed::{Failure, Refuser};
 use crate::model::settings::{Reach, Settings};
 use crate::pipeline::{self, Assessment};
 use crate::sqlserver::{self, NtlmWish};
@@ -28,7 +27,6 @@ type Write = Box<dyn FnOnce(&mut Evidence) + Send>;
 /// Asks everything and judges.
 pub async fn once(parts: &Parts) -> Assessment {
     let parts = &whole(parts);
-    let gate = Arc::new(Gate::default());
     let mut evidence = parts.blank();
     let mut sessions = Sessions {
         instances: parts.instances.iter().cloned().map(|own| Some(sqlserver::Session::new(own))).collect(),
@@ -36,9 +34,10 @@ pub async fn once(parts: &Parts) -> Assessment {
         dns: parts.dns.clone().map(dns::Session::new),
         ticket: parts.ticket.clone().map(ticket::Session::new),
         host: parts.host.clone(),
+        gate: Arc::default(),
     };
     for round in 0..MOST_ROUNDS {
-        if !ask(parts, &gate, &mut sessions, &mut evidence, round).await {
+        if !ask(parts, &mut sessions, &mut evidence, round).await {
             break;
         }
     }
@@ -61,6 +60,7 @@ struct Sessions {
     dns: Option<dns::Session>,
     ticket: Option<ticket::Session>,
     host: Option<host::Settings>,
+    gate: Arc<Gate>,
 }
 
 /// A session on its way back, with what it learnt.
@@ -73,21 +73,17 @@ enum Back {
 }
 
 /// One round; whether anything was new.
-async fn ask(
-    parts: &Parts,
-    gate: &Arc<Gate>,
-    sessions: &mut Sessions,
-    evidence: &mut Evidence,
-    round: usize,
-) -> bool {
+async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, round: usize) -> bool {
     let questions = pipeline::questions(&parts.settings, evidence, now());
     let mut running: JoinSet<(Back, Write)> = JoinSet::new();
     if round == 0 {
         for (index, place) in sessions.instances.iter_mut().enumerate() {
             if let Some(mut session) = place.take() {
+                let gate = Arc::clone(&sessions.gate);
                 running.spawn(async move {
                     let started = Instant::now();
-                    let outcome = session.instance().await;
+                    let identity = Identity::of(session.settings(), Refuser::Kdc);
+                    let outcome = gate.alone(identity.as_ref(), session.instance()).await;
                     let took = started.elapsed();
                     let write: Write = Box::new(move |evidence| {
                         if let Some(slots) = evidence.instances.get_mut(index) {
@@ -124,17 +120,14 @@ async fn ask(
     if round > 0
         && let Ok(question) = questions.directory
         && is_new(&evidence.directory, |asked| question.is_part_of(asked))
-        && let Some(own) = &parts.directory
-        && gate.enter(Some(&identity(own.identity())))
         && let Some(mut session) = sessions.directory.take()
     {
-        let us = identity(own.identity());
-        let gate = Arc::clone(gate);
+        let identity = parts.directory.as_ref().map(|own| Identity::of_account(own.identity()));
+        let gate = Arc::clone(&sessions.gate);
         running.spawn(async move {
             let started = Instant::now();
-            let outcome = session.ask(&question).await;
+            let outcome = gate.alone(identity.as_ref(), session.ask(&question)).await;
             let took = started.elapsed();
-            gate.note(Some(&us), &outcome.as_ref().map(|_| ()).map_err(Clone::clone));
             let write: Write =
                 Box::new(move |evidence| evidence.directory.record(now(), took, question, outcome));
             (Back::Directory(Box::new(session)), write)
@@ -142,18 +135,15 @@ async fn ask(
     }
     if let Ok(question) = questions.ticket
         && is_new(&evidence.ticket, |asked| question.is_part_of(asked))
-        && let Some(own) = &parts.ticket
-        && gate.enter(Some(&identity(own.identity())))
         && let Some(mut session) = sessions.ticket.take()
     {
-        let us = identity(own.identity());
-        let gate = Arc::clone(gate);
+        let identity = parts.ticket.as_ref().map(|own| Identity::of_account(own.identity()));
+        let gate = Arc::clone(&sessions.gate);
         let part = tickets::part(&question, &evidence.ticket, Occasion::Grown, now());
         running.spawn(async move {
             let started = Instant::now();
-            let outcome = session.ask(&part).await;
+            let outcome = gate.alone(identity.as_ref(), session.ask(&part)).await;
             let took = started.elapsed();
-            gate.note(Some(&us), &outcome.as_ref().map(|_| ()).map_err(Clone::clone));
             let write: Write = Box::new(move |evidence| {
                 let slot = &mut evidence.ticket;
                 let outcome = outcome.map(|facts| tickets::whole(&question, slot, facts));
@@ -188,11 +178,6 @@ async fn ask(
 
 fn is_new<Q, F>(slot: &crate::model::evidence::Slot<Q, F>, is_part_of: impl Fn(&Q) -> bool) -> bool {
     slot.good.as_ref().is_none_or(|good| !is_part_of(&good.question)) && slot.failures.is_empty()
-}
-
-/// A refused credential is not offered again: not in the next round, and not by another probe.
-fn identity((name, secret): (String, Option<SecretSource>)) -> Identity {
-    Identity::of_account(&name, secret)
 }
 
 /// Counted last, when the addresses that are local are known.

@@ -101,13 +101,12 @@ pub(super) fn directory(
     gate: &Arc<Gate>,
 ) -> Task<DirectoryQuestion, DirectoryFacts, directory::Session> {
     let own = settings.clone();
-    let (name, secret) = settings.identity();
-    let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(3);
+    let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(6);
     Task {
         due: Due::new(Probe::Directory, parts.intervals.directory),
         guard: settings.timeout.saturating_mul(servers),
         make: Box::new(move || directory::Session::new(own.clone())),
-        identity: Some(Identity::of_account(&name, secret)),
+        identity: Some(Identity::of_account(settings.identity())),
         pick: |questions| questions.directory.clone(),
         is_part_of: DirectoryQuestion::is_part_of,
         slot: |evidence| &mut evidence.directory,
@@ -151,12 +150,11 @@ pub(super) fn ticket(
     gate: &Arc<Gate>,
 ) -> Task<TicketQuestion, TicketFacts, ticket::Session> {
     let own = settings.clone();
-    let (name, secret) = settings.identity();
     Task {
         due: Due::new(Probe::Ticket, parts.intervals.ticket),
         guard: settings.timeout.saturating_mul(8),
         make: Box::new(move || ticket::Session::new(own.clone())),
-        identity: Some(Identity::of_account(&name, secret)),
+        identity: Some(Identity::of_account(settings.identity())),
         pick: |questions| questions.ticket.clone(),
         is_part_of: TicketQuestion::is_part_of,
         slot: |evidence| &mut evidence.ticket,
@@ -229,7 +227,9 @@ where
                 continue;
             }
         }
-        if !task.gate.enter(task.identity.as_ref()) {
+        let turn = task.gate.turn(task.identity.as_ref()).await;
+        if !task.gate.is_open(task.identity.as_ref()) {
+            drop(turn);
             tokio::time::sleep(PARKED_POLL).await;
             continue;
         }
@@ -249,6 +249,7 @@ where
         }
         n_grown = if is_due { 0 } else { n_grown + 1 };
         task.gate.note(task.identity.as_ref(), &summary);
+        drop(turn);
         last = Some((question.clone(), started));
         let took = started.elapsed();
         let whole = task.thrift.as_ref().map(|thrift| thrift.whole);

@@ -2,7 +2,7 @@
 //! the answer. No text holds a secret, a key or octets of a ticket.
 
 use super::der::Bad;
-use crate::model::observed::{Failure, FailureKind, Gap};
+use crate::model::observed::{Failure, FailureKind, Gap, Refuser};
 use crate::model::ticket::{KerberosError, Refusal};
 
 /// What went wrong with a KDC.
@@ -136,7 +136,8 @@ impl Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(error.kind(), error.to_string())
+        let refuser = matches!(error, Error::Credentials(_)).then_some(Refuser::Kdc);
+        Self::new(error.kind(), error.to_string()).refused_by(refuser)
     }
 }
 
