@@ -145,10 +145,14 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What the KDC said when a ticket over the trust to this domain was asked for; `None` if none was. Nothing asks for
-    /// one yet: the ticket probe's answer belongs here.
-    pub const fn crossing(&self, _partner: &str) -> Option<&'a Crossing> {
-        None
+    /// What the KDCs said when a ticket over the trust to this domain was asked for; `None` if none was, or nobody answered.
+    pub fn crossing(&self, partner: &str) -> Option<Crossing> {
+        let path = self.trust_path(&HostName::parse(partner)?).ok()?;
+        match (path.refusal(), &path.accepted) {
+            (Some(refusal), _) => Some(Crossing::Refused(refusal.to_string())),
+            (None, Ok(_)) => Some(Crossing::Granted),
+            (None, Err(_)) => None,
+        }
     }
 
     /// The holders in the forest, if the search was complete.

@@ -312,7 +312,11 @@ fn kdcs(
     }
     let mut seen = BTreeSet::new();
     hosts.retain(|host| seen.insert(host.clone()));
-    hosts.into_iter().take(settings.directory.max_servers).map(|host| resolved(KdcAddress::new(host), dns)).collect()
+    hosts
+        .into_iter()
+        .take(settings.directory.max_servers)
+        .map(|host| resolved(KdcAddress::new(host), dns))
+        .collect()
 }
 
 /// The site of this host, as the operator or the domain controller says it.

@@ -25,6 +25,8 @@ mod outage;
 
 mod tickets;
 
+mod daemon_tickets;
+
 mod clock;
 
 mod trusts;

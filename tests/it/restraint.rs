@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mssql_kerberos_exporter::model::host::HostName;
 use mssql_kerberos_exporter::model::observed::FailureKind;
 use mssql_kerberos_exporter::refresh::{Parts, Refresh, once};
 use mssql_kerberos_exporter::report::{self, Detail};
@@ -129,15 +130,15 @@ fn a_wrong_secret_costs_one_attempt_in_all() {
     // Without the directory the KDC is asked at once; with it the directory comes first. Either way the other one rests.
     for directory in [true, false] {
         let world = World::start("tickets");
-        std::fs::write(world.folder.path().join("config.yml"), world.yaml()).unwrap();
-        let yaml = world.yaml();
-        let file = world.write(&yaml);
+        let file = world.write(&world.yaml());
         std::fs::write(world.folder.path().join("directory_password"), "Wrong.Passw0rd").unwrap();
         let mut parts = crate::world::load(&file).parts();
         if !directory {
             parts.directory = None;
             let mut settings = (*parts.settings).clone();
             settings.directory.enabled = false;
+            // Nothing else says the name then.
+            settings.instances[0].fqdn = HostName::parse("sql01.corp.contoso.com");
             parts.settings = Arc::new(settings);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

@@ -32,7 +32,7 @@ fn check(case: &Case<'_>) -> Judged {
         format!("its key version is {} ({})", keytab.current, keytab.said_by),
     );
     let advice = format!(
-        "add the keys of version {} to {} (adutil keytab createauto, or ktpass with /kvno {}), readable for mssql alone, \
+        "add the keys of version {} to {} (adutil keytab createauto, or ktpass with /kvno {}), readable by SQL Server alone, \
          and restart SQL Server",
         keytab.current, keytab.info.keytab, keytab.current
     );
