@@ -194,8 +194,16 @@ mod tests {
         let picture = &assessment.instances[0].picture;
         let gap = Err(Gap::peer_failed("none"));
         let (settings, evidence) = (&assessment.settings, &assessment.evidence);
-        let case = Case::new(settings, evidence, 0, std::slice::from_ref(picture), None, &gap, assessment.at)
-            .unwrap();
+        let case = Case::new(
+            settings,
+            evidence,
+            0,
+            std::slice::from_ref(picture),
+            (None, None),
+            &gap,
+            assessment.at,
+        )
+        .unwrap();
         let in_use = foreign::in_use(&case).unwrap();
         let partner = &in_use["PARTNER"];
         let faults = |crossing| faults(&case, partner.trust.unwrap(), partner, crossing);
