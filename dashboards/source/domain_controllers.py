@@ -50,7 +50,7 @@ def build():
                 "Down for somebody",
                 "Servers that at least one exporter cannot use in a role.",
                 f"sum(min by (server) ({UP}) == bool 0)",
-                steps=((None, states.GOOD), (1, states.WARNING)),
+                steps=((None, states.NEUTRAL), (1, states.WARNING)),
                 width=4,
             )
         )
@@ -59,7 +59,7 @@ def build():
                 "Down for everybody",
                 "Servers that no exporter can use in any role.",
                 f"sum(max by (server) ({UP}) == bool 0)",
-                steps=((None, states.GOOD), (1, states.BAD)),
+                steps=((None, states.NEUTRAL), (1, states.BAD)),
                 width=4,
             )
         )
@@ -78,7 +78,7 @@ def build():
                 "The largest difference between a server's clock and an exporter's, either way. Kerberos allows five minutes.",
                 f"max(abs({SKEW}))",
                 unit=units.Seconds,
-                steps=((None, states.GOOD), (120, states.WARNING), (300, states.BAD)),
+                steps=((None, states.NEUTRAL), (120, states.WARNING), (300, states.BAD)),
                 width=4,
             )
         )

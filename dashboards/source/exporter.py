@@ -39,7 +39,7 @@ def build():
                 "Exporters down",
                 "Exporters that Prometheus cannot scrape.",
                 f"sum({UP} == bool 0)",
-                steps=((None, states.GOOD), (1, states.BAD)),
+                steps=((None, states.NEUTRAL), (1, states.BAD)),
             )
         )
         .with_panel(
@@ -47,7 +47,7 @@ def build():
                 "Probes failing",
                 "Probes of any instance whose latest attempt failed.",
                 f"sum({_one('probe_success')} == bool 0)",
-                steps=((None, states.GOOD), (1, states.WARNING)),
+                steps=((None, states.NEUTRAL), (1, states.WARNING)),
             )
         )
         .with_panel(
@@ -55,15 +55,15 @@ def build():
                 "Statements refused",
                 "Statements that SQL Server refused for want of a right, or does not have in its version.",
                 f"sum({_one('statement_success')} == bool 0)",
-                steps=((None, states.GOOD), (1, states.WARNING)),
+                steps=((None, states.NEUTRAL), (1, states.WARNING)),
             )
         )
         .with_panel(
             figure(
                 "Series left out",
                 "Series that exporters left out because a cap was reached. What is left out cannot be alerted on.",
-                f"sum({_one('exporter_series_dropped')})",
-                steps=((None, states.GOOD), (1, states.WARNING)),
+                f"sum({_one('exporter_series_dropped')}) or 0 * count({_one('exporter_build_info')})",
+                steps=((None, states.NEUTRAL), (1, states.WARNING)),
             )
         )
         .with_panel(
@@ -71,7 +71,7 @@ def build():
                 "Configurations not loaded",
                 "Exporters whose latest attempt to load the configuration failed; they go on with the one before.",
                 f"sum({_one('exporter_config_last_reload_successful')} == bool 0)",
-                steps=((None, states.GOOD), (1, states.BAD)),
+                steps=((None, states.NEUTRAL), (1, states.BAD)),
             )
         )
         .with_panel(

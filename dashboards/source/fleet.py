@@ -31,7 +31,7 @@ KERBEROS = 'auth_scheme="kerberos"'
 WINDOWS = 'auth_scheme=~"kerberos|ntlm"'
 FAULTY = 'status=~"missing|duplicate|misplaced"'
 REQUIRED = 'requirement="required"'
-NOT_GOOD = 'status!="good"'
+TAKEN = 'status=~"duplicate|misplaced"'
 URGENT = 'severity=~"critical|warning"'
 UNUSABLE = 'status!~"usable|local"'
 
@@ -55,8 +55,13 @@ def with_account(expr: str) -> str:
 
 
 def _faults() -> str:
+    """SPNs at fault. A recommended one may be missing: no client needs it."""
+    return f"{_one('spn_status', REQUIRED, status='missing')} or {_one('spn_status', TAKEN)}"
+
+
+def _faults_with_domain() -> str:
     """SPNs at fault with the DNS domain of their host."""
-    return f'label_replace({_one("spn_status", FAULTY)} == 1, "dns_domain", "$1", "spn", "[^/]+/[^./:]+[.]([^/:]+).*")'
+    return f'label_replace(({_faults()}) == 1, "dns_domain", "$1", "spn", "[^/]+/[^./:]+[.]([^/:]+).*")'
 
 
 def _only_rc4() -> str:
@@ -100,7 +105,7 @@ def build():
                 "Instances with remote NTLM",
                 "Instances with at least one open remote NTLM connection, whatever its cause.",
                 f"sum({_remote_ntlm()} > bool 0)",
-                steps=((None, states.GOOD), (1, states.WARNING)),
+                steps=((None, states.NEUTRAL), (1, states.WARNING)),
                 width=3,
             )
         )
@@ -109,7 +114,7 @@ def build():
                 "Critical subjects",
                 "Subjects of critical findings over all instances: logins fail now, or after the next restart.",
                 f'sum({_one("finding", severity="critical")})',
-                steps=((None, states.GOOD), (1, states.BAD)),
+                steps=((None, states.NEUTRAL), (1, states.BAD)),
                 width=3,
             )
         )
@@ -118,7 +123,7 @@ def build():
                 "Exporters down",
                 "Exporters that Prometheus cannot scrape. Their instances are missing from everything else on this page.",
                 f"sum({UP} == bool 0)",
-                steps=((None, states.GOOD), (1, states.BAD)),
+                steps=((None, states.NEUTRAL), (1, states.BAD)),
             )
         )
         .with_row(row("Worst first"))
@@ -225,8 +230,8 @@ def build():
         .with_panel(
             rows(
                 "SPN faults by domain and account",
-                "SPNs that are missing, duplicate or misplaced, by the DNS domain in them and the account that should hold them.",
-                f"sum by (dns_domain, service_account, status) ({with_account(_faults())})",
+                "Required SPNs that are missing, and all that are duplicate or misplaced, by the DNS domain in them and the account that should hold them.",
+                f"sum by (dns_domain, service_account, status) ({with_account(_faults_with_domain())})",
                 [
                     Column("dns_domain", "Domain"),
                     Column("service_account", "Service account"),
@@ -249,8 +254,8 @@ def build():
         .with_panel(
             lines(
                 "SPNs not good",
-                "Expected SPNs that are missing, duplicate, misplaced or whose state is unknown.",
-                f'sum by (status) ({_one("spn_status", NOT_GOOD)})',
+                "Required SPNs that are missing, expected ones that are duplicate or misplaced, and those whose state is unknown.",
+                f"sum by (status) ({_faults()} or {_one('spn_status', status='unknown')})",
                 "{{status}}",
                 words={**states.SPN_STATUS, "misplaced": states.FURTHER},
                 width=7,

@@ -75,7 +75,7 @@ def _now(board):
                 "Critical",
                 "Subjects of critical findings. No data: none of them could be judged.",
                 f'sum({_one("finding", severity="critical")})',
-                steps=((None, states.GOOD), (1, states.BAD)),
+                steps=((None, states.NEUTRAL), (1, states.BAD)),
                 width=3,
             )
         )
@@ -84,7 +84,7 @@ def _now(board):
                 "Warning",
                 "Subjects of findings that are warnings. No data: none of them could be judged.",
                 f'sum({_one("finding", severity="warning")})',
-                steps=((None, states.GOOD), (1, states.WARNING)),
+                steps=((None, states.NEUTRAL), (1, states.WARNING)),
                 width=3,
             )
         )
@@ -93,7 +93,7 @@ def _now(board):
                 "Not judged",
                 "Findings that could not be judged, or only in part.",
                 f"count({_one('finding_unknown')}) or {judged}",
-                steps=((None, states.GOOD), (1, states.UNKNOWN)),
+                steps=((None, states.NEUTRAL), (1, states.UNKNOWN)),
                 width=3,
             )
         )

@@ -17,6 +17,9 @@ mod commands;
 
 mod config;
 
+#[cfg(feature = "gssapi")]
+mod dashboards;
+
 mod discovery;
 
 #[cfg(feature = "gssapi")]

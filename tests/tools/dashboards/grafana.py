@@ -31,7 +31,7 @@ class Prometheus:
 
     def __init__(self, url: str, at: float | None = None):
         self.url = url
-        self.at = at if at is not None else self.instant("time()")[0]["value"][0]
+        self.at = at if at is not None else self.instant("vector(time())")[0]["value"][0]
 
     def get(self, path: str, **parameters) -> dict:
         """What the API answers, whole."""

@@ -35,6 +35,9 @@ def told(view: grafana.View, addresses: dict[str, str]) -> tuple[list[str], list
                 if math.isnan(value):
                     wrong.append(f"{panel['title']}, {target['refId']}: NaN for {name}")
                 shown.append(f"    {target['refId']} {name}{' ' if name else ''}= {'~' if MOMENTARY.search(target['expr']) else number(value)}")
+            if MOMENTARY.search(target["expr"]) and re.match(r"(top|bottom)k\(", target["expr"]):
+                # Which ones are among the first is of the moment, too.
+                shown = [f"    {target['refId']} {len(shown)} rows"] if shown else []
             lines += sorted(shown) or [f"    {target['refId']} no data"]
     return lines, wrong
 

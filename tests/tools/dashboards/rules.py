@@ -16,6 +16,7 @@ OF_PROMETHEUS = {"up", "scrape_duration_seconds", "scrape_samples_scraped"}
 SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{([^}]*)\}")
 # Units of Grafana that these dashboards use (@grafana/data, valueFormats/categories.ts).
 UNITS = {"short", "none", "percentunit", "s", "dtdurations", "bytes", "ops"}
+GOOD = "#0072B2"
 # What may not be in a query: it would show a number where there is no data.
 INVENTED = re.compile(r"\bvector\s*\(|\bor\s+\d+(?!\s*\*)(?!\d)|\babsent")
 
@@ -146,6 +147,9 @@ def _states(board: dict):
                     yield f"{title}: the state {text} has no word"
             yield from (f"{title}: {complaint}" for complaint in confusable(set(words.values())))
         text = json.dumps(panel)
+        # A number that is 0 is not yet good: what it counts may not have been looked at. Only a word may have the colour of good.
+        if panel["type"] == "stat" and not defaults.get("mappings") and GOOD in json.dumps(defaults):
+            yield f"{title}: a number in the colour of good"
         if re.search(r'"(dark-|light-|semi-dark-|super-light-)?(red|green)"', text):
             yield f"{title}: a colour that some people cannot tell from another"
 
