@@ -89,14 +89,14 @@ def build():
                     "H": _oldest("process_start_time_seconds"),
                 },
                 [
-                    Column("instance", "Exporter", links=[TO_EXPLAIN]),
+                    Column("instance", "Exporter", links=[TO_EXPLAIN], width=260),
                     Column("Value #A", "State", words=states.REACHABLE, width=80),
                     Column("Value #B", "Scrape", unit=units.Seconds, width=100),
                     Column("Value #C", "Samples", width=90),
                     Column("version", "Version", width=90),
                     Column("revision", "Revision"),
                     Column("target", "Target"),
-                    Column("Value #E", "Configuration", words=states.RELOADED, width=170),
+                    Column("Value #E", "Configuration", words=states.RELOADED, width=120),
                     Column("Value #F", "Loaded before", unit=units.DurationSeconds, decimals=0),
                     Column("Value #G", "Memory", unit=units.BytesIEC, width=100),
                     Column("Value #H", "Running for", unit=units.DurationSeconds, decimals=0),
@@ -170,7 +170,7 @@ def build():
                 "Time since the probe that has been silent longest last succeeded, by probe.",
                 f"time() - min by (probe) ({_one('probe_last_success_timestamp_seconds')})",
                 "{{probe}}",
-                unit=units.DurationSeconds,
+                unit=units.Seconds,
                 width=8,
             )
         )
@@ -282,7 +282,7 @@ def build():
             "Time since the latest start of any exporter: a saw tooth tells of restarts.",
             f"time() - max({of_exporters('process_start_time_seconds')})",
             "youngest",
-            unit=units.DurationSeconds,
+            unit=units.Seconds,
             width=8,
         )
     )

@@ -102,7 +102,7 @@ def build():
         )
         .with_panel(
             figure(
-                "Instances with remote NTLM",
+                "On remote NTLM",
                 "Instances with at least one open remote NTLM connection, whatever its cause.",
                 f"sum({_remote_ntlm()} > bool 0)",
                 steps=((None, states.NEUTRAL), (1, states.WARNING)),
@@ -156,7 +156,7 @@ def build():
                 ],
                 order="Value #I",
                 width=24,
-                height=11,
+                height=14,
                 paged=True,
             )
         )
@@ -239,6 +239,7 @@ def build():
                     Column("Value", "SPNs", width=80),
                 ],
                 sort=("SPNs", True),
+                width=11,
             )
         )
         .with_panel(
@@ -246,9 +247,9 @@ def build():
                 "Wrong holders",
                 "Accounts that hold SPNs of services that run as another account: clients get tickets that the service cannot decrypt.",
                 f'sum by (domain, account) ({_one("spn_holder_info", expected="false")})',
-                [Column("domain", "Domain"), Column("account", "Account"), Column("Value", "SPNs", width=80)],
+                [Column("domain", "Domain", width=120), Column("account", "Account"), Column("Value", "SPNs", width=80)],
                 sort=("SPNs", True),
-                width=5,
+                width=6,
             )
         )
         .with_panel(
@@ -357,7 +358,7 @@ def build():
                 f"bottomk(20, min by (service_account) ({with_account(_one('service_account_password_expiry_timestamp_seconds'))}) - time())",
                 [
                     Column("service_account", "Service account"),
-                    Column("Value", "Expires in", unit=units.DurationSeconds, decimals=0, width=160),
+                    Column("Value", "Expires in", unit=units.DurationSeconds, decimals=1, width=200),
                 ],
                 sort=("Expires in", False),
                 width=9,

@@ -142,7 +142,7 @@ def _now(board):
                 "Time since the service started. A password that is newer than this is not in use yet.",
                 f"time() - {_one('service_start_timestamp_seconds')}",
                 unit=units.DurationSeconds,
-                decimals=0,
+                decimals=1,
                 width=4,
             )
         )
@@ -162,7 +162,7 @@ def _now(board):
                 "The instance as it describes itself. The exporter's address leads to its own page: why, and what to do.",
                 _one("instance_info"),
                 [
-                    Column("instance", "Exporter", links=[TO_EXPLAIN]),
+                    Column("instance", "Exporter", links=[TO_EXPLAIN], width=260),
                     Column("server_name", "Server name"),
                     Column("fqdn", "FQDN"),
                     Column("service_account", "Service account"),
@@ -202,7 +202,7 @@ def _now(board):
                 _one("finding_unknown"),
                 [
                     Column("finding", "Finding", links=[TO_RUNBOOK]),
-                    Column("reason", "Reason"),
+                    Column("reason", "Reason", width=110),
                     Column("instance", "Evidence", links=[TO_EXPLAIN]),
                 ],
                 height=8,
@@ -235,10 +235,10 @@ def _spns(board):
                     Column("kind", "Kind", width=90),
                     Column("requirement", "Needed", width=120),
                     Column("status", "Status", words=states.SPN_STATUS, width=110),
-                    Column("account", "Holder"),
-                    Column("domain", "Domain"),
-                    Column("expected", "Right holder", words=states.EXPECTED_HOLDER, width=110),
-                    Column("enabled", "Enabled", width=90),
+                    Column("account", "Holder", empty="–"),
+                    Column("domain", "Domain", empty="–"),
+                    Column("expected", "Right holder", words=states.EXPECTED_HOLDER, width=110, empty="–"),
+                    Column("enabled", "Enabled", width=90, empty="–"),
                 ],
                 sort=("SPN", False),
                 width=24,
@@ -249,7 +249,7 @@ def _spns(board):
             rows(
                 "Presence and duplicates",
                 "Whether the right account holds each SPN, and how many accounts hold it beyond one. Both together tell a duplicate.",
-                {"A": _one("spn_present"), "B": _one("spn_duplicates")},
+                {"A": f"max by (spn) ({_one('spn_present')})", "B": f"max by (spn) ({_one('spn_duplicates')})"},
                 [
                     Column("spn", "SPN"),
                     Column("Value #A", "On the right account", words=states.HELD, width=170),
@@ -301,9 +301,9 @@ def _connections(board):
                 "Open connections by scheme, transport and origin; the exporter's own is left out. Local connections are NTLM by design on Windows.",
                 f"{_one('connections')} > 0",
                 [
-                    Column("auth_scheme", "Scheme", words=states.SCHEME),
-                    Column("net_transport", "Transport"),
-                    Column("origin", "Origin"),
+                    Column("auth_scheme", "Scheme", width=100),
+                    Column("net_transport", "Transport", width=130),
+                    Column("origin", "Origin", width=90),
                     Column("Value", "Open", width=80),
                 ],
                 sort=("Open", True),
@@ -331,7 +331,7 @@ def _connections(board):
         )
         .with_panel(
             figure(
-                "Distinct clients on NTLM",
+                "NTLM clients",
                 "Distinct remote addresses on NTLM; all named pipes count as one, and so does everything behind a proxy.",
                 _one("ntlm_clients"),
                 width=3,
@@ -369,7 +369,7 @@ def _account(board):
                 "Time since the password was last set. Older than the service's start is normal for an account that is not managed.",
                 f"time() - {_one('service_account_password_last_set_timestamp_seconds')}",
                 unit=units.DurationSeconds,
-                decimals=0,
+                decimals=1,
                 height=7,
             )
         )
@@ -379,7 +379,7 @@ def _account(board):
                 "Time until the password expires; negative: expired. No data: it never does, or the directory did not say.",
                 f"{_one('service_account_password_expiry_timestamp_seconds')} - time()",
                 unit=units.DurationSeconds,
-                decimals=0,
+                decimals=1,
                 height=7,
             )
         )
@@ -388,7 +388,7 @@ def _account(board):
                 "Encryption types",
                 "What the KDC may use for tickets to this account.",
                 _one("service_account_encryption_type"),
-                [Column("encryption_type", "Type", words=states.ENCRYPTION), Column("Value", "Allowed", words=states.ALLOWED)],
+                [Column("encryption_type", "Type"), Column("Value", "Allowed", words=states.ALLOWED)],
                 sort=("Type", False),
                 width=5,
                 height=7,
@@ -423,9 +423,9 @@ def _tickets_and_names(board):
                 [
                     Column("spn", "SPN"),
                     Column("Value #A", "Ticket", words=states.GRANTED, width=110),
-                    Column("code", "Error"),
-                    Column("encryption_type", "Encryption", words=states.ENCRYPTION, width=120),
-                    Column("Value #D", "Key version", width=110),
+                    Column("code", "Error", empty="–"),
+                    Column("encryption_type", "Encryption", words=states.ENCRYPTION, width=120, empty="–"),
+                    Column("Value #D", "Key version", width=110, empty="–"),
                 ],
                 sort=("SPN", False),
                 width=16,

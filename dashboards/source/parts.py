@@ -314,6 +314,8 @@ class Column:
     links: list = field(default_factory=list)
     hidden: bool = False
     decimals: int | None = None
+    # What an empty cell shows; an empty one that means nothing is no lack of data.
+    empty: str = NO_DATA
 
 
 def rows(title, description, queries, columns: list[Column], *, sort=None, order=None, width=12, height=8, paged=False):
@@ -362,6 +364,8 @@ def _column_properties(column: Column):
         yield _property("custom.width", column.width)
     if column.decimals is not None:
         yield _property("decimals", column.decimals)
+    if column.empty != NO_DATA:
+        yield _property("noValue", column.empty)
     if column.hidden:
         yield _property("custom.hidden", True)
     if column.links:

@@ -50,7 +50,7 @@ ENCRYPTION = {"aes256": GOOD, "aes128": FURTHER, "rc4": WARNING, "des": BAD}
 
 SCHEME = {"kerberos": GOOD, "ntlm": WARNING, "sql": NEUTRAL, "other": UNKNOWN}
 
-EXPECTED_HOLDER = {"true": GOOD, "false": BAD, "unknown": UNKNOWN}
+EXPECTED_HOLDER = {"true": ("yes", GOOD), "false": ("no", BAD), "unknown": UNKNOWN}
 
 # Of gauges that are 0 or 1: the words and colours of both.
 SUCCESS = {1: ("succeeded", GOOD), 0: ("failed", BAD)}
@@ -62,6 +62,6 @@ ACTIVE = {1: ("runs here", GOOD), 0: ("passive node", NEUTRAL)}
 TCP = {1: ("enabled", GOOD), 0: ("disabled", WARNING)}
 DYNAMIC = {1: ("dynamic", WARNING), 0: ("static", GOOD)}
 PENDING = {1: ("restart pending", WARNING), 0: ("in force", GOOD)}
-RELOADED = {1: ("loaded", GOOD), 0: ("latest attempt failed", BAD)}
+RELOADED = {1: ("loaded", GOOD), 0: ("not loaded", BAD)}
 ALLOWED = {1: ("allowed", FURTHER), 0: ("not allowed", NEUTRAL)}
 HELD = {1: ("yes", GOOD), 0: ("no", WARNING)}

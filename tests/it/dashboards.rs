@@ -52,6 +52,52 @@ async fn every_panel_shows_what_the_scenarios_say() {
     golden("dashboards.txt", &shown.unwrap());
 }
 
+/// The commands of docs/dashboards.md, with Grafana's folders elsewhere, put each file where Grafana looks for it.
+#[test]
+fn the_steps_of_the_page_provision_grafana() {
+    let root = tests().parent().unwrap().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let page = std::fs::read_to_string(root.join("docs/dashboards.md")).unwrap();
+    let (_, steps) = page.split_once("```sh\n").unwrap();
+    let (steps, _) = steps.split_once("```").unwrap();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let (configuration, data) = (place("etc"), place("data"));
+    let moved = steps
+        .replace("GRAFANA=/etc/grafana", &format!("GRAFANA={configuration}"))
+        .replace("DATA=/var/lib/grafana", &format!("DATA={data}"));
+    assert!(moved.contains(&configuration) && moved.contains(&data), "{moved}");
+    let script = format!("set -euo pipefail\n{moved}");
+    let output = Command::new("bash").args(["-c", &script]).current_dir(&root).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let read =
+        |file: String| std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let provider = read(format!("{configuration}/provisioning/dashboards/mssql-kerberos.yml"));
+    let path = provider.lines().find_map(|line| line.trim().strip_prefix("path: ")).unwrap();
+    let boards = path.replace("/var/lib/grafana", &data);
+    let mut uids: Vec<String> = std::fs::read_dir(&boards)
+        .unwrap()
+        .map(|file| {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let board: serde_json::Value = serde_json::from_str(&text).unwrap();
+            board["uid"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    uids.sort();
+    let listed: Vec<String> = page
+        .lines()
+        .filter(|line| line.starts_with("| ["))
+        .map(|line| line.split('`').nth(1).unwrap().to_owned())
+        .collect();
+    assert_eq!(uids.len(), 4);
+    assert!(
+        listed.len() == 4 && listed.iter().all(|uid| uids.contains(uid)),
+        "{listed:?} on the page, {uids:?}"
+    );
+    let source = read(format!("{configuration}/provisioning/datasources/prometheus.yml"));
+    assert!(source.contains("type: prometheus") && source.contains("timeInterval:"), "{source}");
+}
+
 /// What the panels show once that is what is expected, or no longer changes.
 fn settled(prometheus: &Prometheus) -> String {
     let expected = std::fs::read_to_string(tests().join("golden/dashboards.txt")).unwrap_or_default();

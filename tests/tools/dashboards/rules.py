@@ -17,6 +17,8 @@ SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{([^}]*)\}")
 # Units of Grafana that these dashboards use (@grafana/data, valueFormats/categories.ts).
 UNITS = {"short", "none", "percentunit", "s", "dtdurations", "bytes", "ops"}
 GOOD = "#0072B2"
+# A screen 1600 pixels wide: a column of the grid, and what a panel's frame takes.
+COLUMN, FRAME = 66, 24
 # What may not be in a query: it would show a number where there is no data.
 INVENTED = re.compile(r"\bvector\s*\(|\bor\s+\d+(?!\s*\*)(?!\d)|\babsent")
 
@@ -186,12 +188,25 @@ def layout(board: dict):
                     yield f"{panel['title']} lies on {taken[x, y]}"
                     return
                 taken[x, y] = panel["title"]
+    for panel in grafana.panels(board):
+        needed = _width_of_columns(panel)
+        if panel["type"] == "table" and needed > panel["gridPos"]["w"] * COLUMN - FRAME:
+            yield f"{panel['title']}: its columns need {needed} pixels, so the last are out of sight"
     height = max(y for _, y in taken) + 1
     for y in range(height):
         empty = [x for x in range(24) if (x, y) not in taken]
         if empty:
             yield f"a gap in line {y} at {empty[0]}"
             return
+
+
+def _width_of_columns(panel: dict) -> int:
+    """Pixels that the columns of a table take at least; one without a width takes Grafana's least, 150."""
+    widths: dict[str, int] = {}
+    for override in panel["fieldConfig"]["overrides"]:
+        found = {one["id"]: one["value"] for one in override["properties"]}
+        widths[override["matcher"]["options"]] = 0 if found.get("custom.hidden") else found.get("custom.width", 150)
+    return sum(widths.values())
 
 
 # Colour vision
