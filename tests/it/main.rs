@@ -19,6 +19,9 @@ mod config;
 
 mod controllers;
 
+#[cfg(feature = "gssapi")]
+mod dashboards;
+
 mod discovery;
 
 #[cfg(feature = "gssapi")]
