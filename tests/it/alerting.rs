@@ -18,6 +18,9 @@ mod promtool;
 mod programs;
 
 #[cfg(feature = "gssapi")]
+mod live;
+
+#[cfg(feature = "gssapi")]
 mod page;
 
 #[cfg(feature = "gssapi")]
