@@ -114,7 +114,8 @@ fn expectations_of(out: &mut String, case: &Case) {
 fn expect(out: &mut String, case: &Case, minute: u32, firing: &[&str]) {
     let (name, severity) = (alert_name(case.rule.name), case.severity);
     let alert = format!("alertname=\"{name}\",alertstate=\"firing\",severity=\"{severity}\"");
-    let _ = write!(out, "      - expr: 'ALERTS{{{alert}}}'\n        eval_time: {minute}m\n        exp_samples:");
+    let _ =
+        write!(out, "      - expr: 'ALERTS{{{alert}}}'\n        eval_time: {minute}m\n        exp_samples:");
     if firing.is_empty() {
         out.push_str(" []\n");
         return;

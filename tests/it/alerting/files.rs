@@ -49,7 +49,11 @@ fn group(out: &mut String, name: &str, alerts: &[Alert]) {
     for alert in alerts {
         let _ = writeln!(out, "      - alert: {}", alert.name);
         block(out, 8, "expr", &alert.expr);
-        let _ = writeln!(out, "        for: {}\n        labels:\n          severity: {}", alert.after, alert.severity);
+        let _ = writeln!(
+            out,
+            "        for: {}\n        labels:\n          severity: {}",
+            alert.after, alert.severity
+        );
         out.push_str("        annotations:\n");
         let runbook = format!("{RUNBOOKS}/{}.md", alert.page);
         for (key, text) in [
@@ -88,7 +92,8 @@ fn inhibitions() -> String {
     let traffic = format!("alertname=~\"{}|{}\"", name("new_ntlm_logins"), name("ntlm_fallback_spike"));
     let causes = format!("finding!~\"|{SYMPTOMS}\"");
     let one = |page: &str| format!("alertname=\"{}\"", name(page));
-    let blind = format!("alertname=~\"{}|{}|{}\"", name("status_unknown"), name("probe_failing"), name("data_stale"));
+    let blind =
+        format!("alertname=~\"{}|{}|{}\"", name("status_unknown"), name("probe_failing"), name("data_stale"));
     let critical = "severity=\"critical\"".to_owned();
     let rows: Vec<(&str, Vec<String>, Vec<String>, &[&str])> = vec![
         (
@@ -221,11 +226,16 @@ fn every_alert_says_where_what_next_and_leads_to_its_pages() {
     let names: BTreeSet<&str> = alerts_of.iter().map(|alert| alert["alert"].as_str().unwrap()).collect();
     assert!(names.len() >= 18, "{names:?}");
     for alert in &alerts_of {
-        let text = |pointer: &str| alert.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |pointer: &str| alert.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let name = text("/alert");
         assert!(name.starts_with("MSSQLKerberos") && !text("/for").is_empty(), "{name}");
         assert!(["critical", "warning", "info"].contains(&text("/labels/severity").as_str()), "{name}");
-        assert_eq!(alert["labels"].as_object().unwrap().len(), 1, "{name}: no further label, and never a value");
+        assert_eq!(
+            alert["labels"].as_object().unwrap().len(),
+            1,
+            "{name}: no further label, and never a value"
+        );
         let of_fleet = !text("/annotations/dashboard_url").contains("instance");
         assert!(of_fleet || text("/annotations/summary").contains("instance }}"), "{name}");
         assert!(text("/annotations/description").contains("Next: "), "{name}");

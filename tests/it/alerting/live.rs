@@ -16,7 +16,8 @@ use crate::world::tests;
 /// What a test changes in a committed rule file: `for: 5m` becomes `for: 500ms`, an hour six seconds.
 fn hurried(rules: &str) -> String {
     let quick = |line: &str| {
-        let Some((indent, duration)) = line.split_once("for: ").filter(|(indent, _)| indent.trim().is_empty())
+        let Some((indent, duration)) =
+            line.split_once("for: ").filter(|(indent, _)| indent.trim().is_empty())
         else {
             return line.to_owned();
         };
@@ -81,7 +82,8 @@ fn a_fault_in_the_directory_wakes_the_right_person_and_its_repair_is_told_too() 
     let prometheus = Program::start("prometheus/run", &arguments);
 
     // Broken: the one who is called at night is told what, where and how it goes on.
-    let fired = webhook.until("the duplicate", |alert| alert.label("alertname") == "MSSQLKerberosDuplicateSpn");
+    let fired =
+        webhook.until("the duplicate", |alert| alert.label("alertname") == "MSSQLKerberosDuplicateSpn");
     assert_eq!((fired.status.as_str(), fired.receiver.as_str()), ("firing", "/night"), "{fired:?}");
     let labels: Vec<(&str, &str)> = ["job", "instance", "mssql_instance", "finding", "severity"]
         .into_iter()
@@ -98,10 +100,13 @@ fn a_fault_in_the_directory_wakes_the_right_person_and_its_repair_is_told_too() 
     let summary = fired.annotation("summary");
     assert_eq!(summary, "SQL01: duplicate SPN: MSSQLSvc/sql01.corp.contoso.com:1433");
     assert!(fired.annotation("runbook_url").ends_with("/duplicate_spn.md"));
-    assert!(fired.annotation("dashboard_url").ends_with("/d/mssql-kerberos-instance?var-mssql_instance=SQL01"));
+    assert!(
+        fired.annotation("dashboard_url").ends_with("/d/mssql-kerberos-instance?var-mssql_instance=SQL01")
+    );
 
     // The symptom fires in Prometheus, and reaches Alertmanager, and nobody: its cause inhibits it.
-    let state = || alertmanager.api("/api/v2/alerts", &[("filter", "alertname=\"MSSQLKerberosNtlmFallback\"")]);
+    let state =
+        || alertmanager.api("/api/v2/alerts", &[("filter", "alertname=\"MSSQLKerberosNtlmFallback\"")]);
     let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
     let symptom = loop {
         let found = state();
@@ -114,9 +119,8 @@ fn a_fault_in_the_directory_wakes_the_right_person_and_its_repair_is_told_too() 
     assert_eq!(symptom["status"]["state"], "suppressed", "{symptom}");
     let inhibiting = symptom.pointer("/status/inhibitedBy").and_then(Value::as_array).unwrap();
     assert_eq!(inhibiting.first(), Some(&fired.alert["fingerprint"]), "{symptom}");
-    let of_the_symptom = |webhook: &Webhook| {
-        webhook.so_far().iter().filter(|r| r.label("finding") == "ntlm_fallback").count()
-    };
+    let of_the_symptom =
+        |webhook: &Webhook| webhook.so_far().iter().filter(|r| r.label("finding") == "ntlm_fallback").count();
     assert_eq!(of_the_symptom(&webhook), 0);
 
     // Repaired: whoever was called is told so, and the symptom, whose connections are still open, is no longer held back.

@@ -38,7 +38,8 @@ impl Program {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let about = line.strip_prefix("READY ").unwrap_or_else(|| panic!("{script} says why it does not start"));
+        let about =
+            line.strip_prefix("READY ").unwrap_or_else(|| panic!("{script} says why it does not start"));
         Self { child, port, about: serde_json::from_str(about).unwrap() }
     }
 

@@ -16,7 +16,8 @@ const CASES: [&str; 3] = ["tests/rules/findings.yml", "tests/rules/watches.yml",
 /// Exit and everything printed.
 fn run(program: &str, folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new(program).args(arguments).current_dir(folder).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.success(), text)
 }
 
@@ -70,7 +71,10 @@ fn noticed(expression: &str) -> BTreeSet<String> {
         for failed in text.split("expr: \"ALERTS{").skip(1) {
             let labels = failed.split('}').next().unwrap().replace('\\', "");
             let label = |name: &str| {
-                labels.split(&format!("{name}=\"")).nth(1).map(|rest| rest.split('"').next().unwrap().to_owned())
+                labels
+                    .split(&format!("{name}=\""))
+                    .nth(1)
+                    .map(|rest| rest.split('"').next().unwrap().to_owned())
             };
             if let Some(name) = label("alertname") {
                 // What no finding states has one severity.

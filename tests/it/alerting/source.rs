@@ -54,7 +54,11 @@ const WAKES: &[(&str, &str, Shows)] = &[
     ("routing_url_mismatch", "1h", Nothing),
     // An hour is usual between domain controllers; above it, somebody looks.
     ("replication_lag", "2h", Account),
-    ("dynamic_port_spn_at_risk", "30m", Spns(r#"status=~"missing|duplicate|misplaced",requirement="required""#)),
+    (
+        "dynamic_port_spn_at_risk",
+        "30m",
+        Spns(r#"status=~"missing|duplicate|misplaced",requirement="required""#),
+    ),
     ("remote_tcp_off", "30m", Connections),
     ("restart_pending", "1h", Nothing),
     ("port_not_listening", "15m", Nothing),
@@ -125,7 +129,10 @@ pub(crate) fn alerts() -> Vec<Alert> {
 
 /// The alerts of findings.
 pub(crate) fn of_findings() -> Vec<Alert> {
-    rules::all().filter_map(|rule| Some((rule, waking(rule)?))).flat_map(|(rule, row)| of(rule, row)).collect()
+    rules::all()
+        .filter_map(|rule| Some((rule, waking(rule)?)))
+        .flat_map(|(rule, row)| of(rule, row))
+        .collect()
 }
 
 /// How long a finding may last before it wakes somebody; `None` if it never does.
@@ -169,7 +176,9 @@ fn of(rule: &'static Rule, (after, shows): (&'static str, Shows)) -> Vec<Alert> 
 
 /// The instance's dashboard.
 pub(crate) fn of_instance() -> String {
-    format!("{GRAFANA}/d/mssql-kerberos-instance?var-mssql_instance={{{{ $labels.mssql_instance | urlquery }}}}")
+    format!(
+        "{GRAFANA}/d/mssql-kerberos-instance?var-mssql_instance={{{{ $labels.mssql_instance | urlquery }}}}"
+    )
 }
 
 /// Fires on what was seen last. What fires already is held while it cannot be judged, because the evidence is unknown or the
@@ -213,8 +222,7 @@ fn shown_as(shows: Shows) -> String {
 #[test]
 fn every_critical_or_warning_finding_wakes_somebody_or_says_why_not() {
     let known: BTreeSet<&str> = rules::all().map(|rule| rule.name).collect();
-    let listed: Vec<&str> =
-        WAKES.iter().map(|row| row.0).chain(SILENT.iter().map(|row| row.0)).collect();
+    let listed: Vec<&str> = WAKES.iter().map(|row| row.0).chain(SILENT.iter().map(|row| row.0)).collect();
     for rule in rules::all() {
         let n = listed.iter().filter(|name| **name == rule.name).count();
         let wants = rule.severity > Severity::Info || RAISED.contains(&rule.name);

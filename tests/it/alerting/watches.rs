@@ -68,7 +68,9 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "config_reload_failed",
             after: "10m",
-            expr: format!("last_over_time(mssql_kerberos_exporter_config_last_reload_successful[{SURVIVES}]) == 0"),
+            expr: format!(
+                "last_over_time(mssql_kerberos_exporter_config_last_reload_successful[{SURVIVES}]) == 0"
+            ),
             summary: "the configuration on disk was not taken",
             meaning: "The exporter goes on with the configuration it had. A restart would fail.",
             next: "Run the exporter with --config.check: it names file, line and key of each mistake.",
@@ -77,7 +79,9 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "series_dropped",
             after: "15m",
-            expr: format!("sum without (family) (last_over_time(mssql_kerberos_exporter_series_dropped[{SURVIVES}])) > 0"),
+            expr: format!(
+                "sum without (family) (last_over_time(mssql_kerberos_exporter_series_dropped[{SURVIVES}])) > 0"
+            ),
             summary: "series are left out of its page",
             meaning: "An instance has more SPNs, names or listeners than a family's cap: what is left out is not alerted on.",
             next: "Find the family in mssql_kerberos_exporter_series_dropped; shorten instances[].aliases or expect.ports, or watch fewer instances with one exporter.",
@@ -161,7 +165,9 @@ pub(crate) fn alerts() -> Vec<Alert> {
         let dashboard = match watch.place {
             Place::Instance => of_instance(),
             Place::Exporter => {
-                format!("{GRAFANA}/d/mssql-kerberos-exporter?var-instance={{{{ $labels.instance | urlquery }}}}")
+                format!(
+                    "{GRAFANA}/d/mssql-kerberos-exporter?var-instance={{{{ $labels.instance | urlquery }}}}"
+                )
             }
             Place::Fleet => format!("{GRAFANA}/d/mssql-kerberos-fleet"),
         };
@@ -193,7 +199,8 @@ pub(crate) struct Record {
 
 /// Shares are quotients of sums over `connections`; the exporter's own ratio is never summed or averaged (JUDGEMENT 11.1).
 pub(crate) fn records() -> Vec<Record> {
-    let open = |schemes: &str| format!("mssql_kerberos_connections{{auth_scheme=~\"{schemes}\",origin=\"remote\"}}");
+    let open =
+        |schemes: &str| format!("mssql_kerberos_connections{{auth_scheme=~\"{schemes}\",origin=\"remote\"}}");
     let (kerberos, both) = (open("kerberos"), open("kerberos|ntlm"));
     let drop = "without (auth_scheme, net_transport, origin)";
     let record = |name, expr, about| Record { name, expr, about };
