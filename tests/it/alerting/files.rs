@@ -84,6 +84,9 @@ fn record_groups() -> String {
     out
 }
 
+/// Why, the matchers of the source, those of the target, and the labels that both must share.
+type Inhibition<'a> = (&'a str, Vec<String>, Vec<String>, &'a [&'a str]);
+
 /// One cause pages, its symptoms and what follows from it wait (JUDGEMENT 11.5). `instance` is the exporter.
 fn inhibitions() -> String {
     let name = alert_name;
@@ -95,7 +98,7 @@ fn inhibitions() -> String {
     let blind =
         format!("alertname=~\"{}|{}|{}\"", name("status_unknown"), name("probe_failing"), name("data_stale"));
     let critical = "severity=\"critical\"".to_owned();
-    let rows: Vec<(&str, Vec<String>, Vec<String>, &[&str])> = vec![
+    let rows: Vec<Inhibition<'_>> = vec![
         (
             "A critical cause explains the symptoms of the same instance.",
             vec![critical.clone(), causes.clone()],
