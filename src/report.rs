@@ -6,9 +6,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::findings::spns::{JudgedSpn, Status};
+use crate::findings::times::date;
 use crate::findings::verdict::Verdict;
 use crate::findings::{Finding, Outcome, Severity, Subject};
 use crate::model::change::Change;
+use crate::model::condition::{Condition, PasswordSet};
 use crate::model::connections::{AuthScheme, Origin};
 use crate::model::directory::AccountNames;
 use crate::model::evidence::Probe;
@@ -106,6 +108,10 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
         (Ok(account), Err(gap)) => row("account", &format!("{}; {gap}", account.shown)),
         (Err(gap), _) => row("account", &gap.to_string()),
     }
+    if let Ok(condition) = &picture.condition {
+        row("password", &password(condition));
+        row("encryption", &encryption(condition));
+    }
     match &picture.ports {
         Ok(ports) => {
             let list: Vec<String> = ports
@@ -144,6 +150,29 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
             "own session",
             &format!("{} over {}, {sealed}{local}", session.auth_scheme, session.net_transport),
         );
+    }
+}
+
+/// When it was set and when it ends.
+fn password(condition: &Condition) -> String {
+    let set = match &condition.password_set {
+        Ok(PasswordSet::At(set)) => format!("set {}", date(*set)),
+        Ok(PasswordSet::MustChange) => "has to be changed at the next logon".to_owned(),
+        Err(gap) => gap.to_string(),
+    };
+    match &condition.password_expires {
+        Ok(Some(expires)) => format!("{set}; expires {}", date(*expires)),
+        Ok(None) => format!("{set}; never expires"),
+        Err(gap) => format!("{set}; expiry: {gap}"),
+    }
+}
+
+/// What the account allows.
+fn encryption(condition: &Condition) -> String {
+    match &condition.encryption_types {
+        Ok(Some(types)) if types.names_a_cipher() => types.to_string(),
+        Ok(_) => "not set: the domain controllers' default holds".to_owned(),
+        Err(gap) => gap.to_string(),
     }
 }
 
@@ -517,6 +546,7 @@ fn step_report(change: &Change) -> StepReport {
         Change::RemoveSpn { spn, account } => typed("remove_spn", spn, account),
         Change::AskOwner { .. }
         | Change::SetStaticPort { .. }
+        | Change::Account { .. }
         | Change::RestartService
         | Change::TransactSql(_)
         | Change::Configure { .. }

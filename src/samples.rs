@@ -8,19 +8,21 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::expected::{Expected, Requirement, SpnKind};
 use crate::findings::{Finding, Outcome, Rule, Subject};
 use crate::model::account::{AccountClass, AccountKey, Sid};
+use crate::model::condition::{AccountControl, Condition, EncryptionTypes, PasswordSet};
 use crate::model::connections::{AuthScheme, Connections, NtlmClient, Origin, Transport};
 use crate::model::directory::{
     Account, AccountNames, Computer, DirectoryFacts, DirectoryQuestion, DirectoryServer, Domain, Holder,
     Lookup,
 };
 use crate::model::dns::{DnsFacts, Forward, Reverse};
+use crate::model::domain::DomainPolicy;
 use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
 use crate::model::host::HostName;
 use crate::model::instance::{
     Availability, ClockReading, Endpoint, Group, GroupListener, Instance, Listener, OwnSession, Platform,
     Properties, Purpose, Registry, Service, TcpEntry,
 };
-use crate::model::machine::{HostsLine, Machine};
+use crate::model::machine::{Engine, ExtendedProtection, HostsLine, Machine};
 use crate::model::observed::{Failure, FailureKind, Gap, Now};
 use crate::model::settings::{
     AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds,
@@ -70,7 +72,7 @@ pub(crate) fn expected(text: &str) -> Expected {
 }
 
 /// A SID that depends on the name alone.
-fn sid(name: &str) -> Sid {
+pub(crate) fn sid(name: &str) -> Sid {
     let n = name.bytes().fold(1_000_u32, |n, b| n.wrapping_mul(31).wrapping_add(u32::from(b)));
     let mut bytes = vec![1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
     bytes.extend(n.to_le_bytes());
@@ -97,8 +99,34 @@ pub(crate) fn account(sam: &str, spns: &[&str]) -> Account {
         host_names: Vec::new(),
         changed: Some(NOW as f64 - 90.0 * 86_400.0),
         is_protected: false,
+        condition: condition(),
     }
 }
+
+/// The condition of a healthy user account: AES, a password of two months that never expires, no delegation, and no right
+/// to register its own SPNs.
+pub(crate) fn condition() -> Condition {
+    Condition {
+        control: Ok(AccountControl(0x1_0200)),
+        computed: Ok(AccountControl(0)),
+        expires: Ok(None),
+        password_set: Ok(PasswordSet::At(NOW as f64 - 60.0 * 86_400.0)),
+        password_expires: Ok(None),
+        key_version: Ok(2),
+        encryption_types: Ok(Some(EncryptionTypes(0x18))),
+        delegates_to: Ok(Vec::new()),
+        delegated_from: Ok(Vec::new()),
+        groups: Ok(vec![Sid::from_bytes(&DOMAIN_USERS).unwrap()]),
+        registers_itself: Ok(false),
+        password_readers: Err(Gap::not_applicable(
+            "only a group managed service account has a list of readers",
+        )),
+    }
+}
+
+/// S-1-5-21-1-2-3-513.
+const DOMAIN_USERS: [u8; 28] =
+    [1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 1, 2, 0, 0];
 
 /// A holder as the Global Catalog shows it.
 pub(crate) fn holder(sam: &str, spns: &[&str]) -> Holder {
@@ -130,7 +158,17 @@ pub(crate) fn directory() -> DirectoryFacts {
         holders: Ok(Vec::new()),
         accounts: BTreeMap::new(),
         computers: BTreeMap::new(),
+        policies: [("corp.contoso.com".to_owned(), Ok(policy()))].into(),
         writable_accounts: Ok(Vec::new()),
+    }
+}
+
+/// A domain that has made AES keys for ten years, without trusts.
+fn policy() -> DomainPolicy {
+    DomainPolicy {
+        functional_level: Ok(7),
+        aes_since: Ok(NOW as f64 - 3_650.0 * 86_400.0),
+        trusts: Ok(Vec::new()),
     }
 }
 
@@ -253,6 +291,12 @@ pub(crate) struct Bench {
     pub(crate) is_silent: bool,
     /// How long ago each account was changed.
     pub(crate) account_age_days: f64,
+    /// The condition of every account that is read.
+    pub(crate) condition: Condition,
+    /// Their class, if not what the name suggests.
+    pub(crate) class: Option<AccountClass>,
+    /// Whether they are administrative ones (adminCount = 1).
+    pub(crate) is_protected: bool,
     /// A second instance of the same host, if there is one.
     second: Option<Instance>,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
@@ -273,6 +317,7 @@ impl Bench {
                 names: names("SQL01$"),
                 dns_host_name: Some(host(FQDN)),
                 additional_names: Vec::new(),
+                groups: Ok(Vec::new()),
             })),
         );
         let mut dns = DnsFacts::default();
@@ -299,6 +344,7 @@ impl Bench {
             connections: Some(Connections {
                 open: BTreeMap::new(),
                 opened: BTreeMap::new(),
+                newest: BTreeMap::new(),
                 opened_gaps: 0,
                 ntlm_clients: Ok(Vec::new()),
             }),
@@ -309,10 +355,14 @@ impl Bench {
                 addresses: Ok(vec!["127.0.0.1".parse().unwrap(), address]),
                 hosts_file: Ok(Vec::new()),
                 domain: Some(host("corp.contoso.com")),
+                engines: Err(Gap::not_applicable("only a Windows host has a registry and process tokens")),
             },
             failure: None,
             is_silent: false,
             account_age_days: 90.0,
+            condition: condition(),
+            class: None,
+            is_protected: false,
             second: None,
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
@@ -356,6 +406,22 @@ impl Bench {
         self
     }
 
+    /// A password from before the domain made AES keys.
+    pub(crate) fn old_password(self) -> Self {
+        let set = NOW as f64 - 4_000.0 * 86_400.0;
+        self.with(|bench| bench.condition.password_set = Ok(PasswordSet::At(set)))
+    }
+
+    /// What holds for the domain could not be read.
+    pub(crate) fn no_policy(self) -> Self {
+        let gap = Self::refused();
+        self.with(|bench| {
+            if let Some(facts) = &mut bench.facts {
+                facts.policies.values_mut().for_each(|policy| *policy = Err(gap.clone()));
+            }
+        })
+    }
+
     pub(crate) fn no_connections(mut self) -> Self {
         self.connections = None;
         self
@@ -393,6 +459,31 @@ impl Bench {
             registry.tcp_entries[0].dynamic_port = Some(port);
         }
         self
+    }
+
+    /// One more port of all addresses.
+    pub(crate) fn also_listen(&mut self, port: u16) {
+        self.instance.listeners.as_mut().unwrap().push(listener("0.0.0.0", port));
+    }
+
+    /// One more own name of the computer (msDS-AdditionalDnsHostName).
+    pub(crate) fn additional_name(&mut self, name: &str) {
+        let key = AccountKey::computer(None, "SQL01");
+        let computer = self.facts.as_mut().unwrap().computers.get_mut(&key);
+        let Some(Ok(Lookup::Found(computer))) = computer else { panic!("no computer object") };
+        computer.additional_names.push(host(name));
+    }
+
+    /// The host is Windows, and the exporter on it: what it knows of the instance.
+    pub(crate) fn engine(self, change: impl FnOnce(&mut Engine)) -> Self {
+        let mut engine = Engine {
+            instance: "MSSQLSERVER".into(),
+            extended_protection: Ok(ExtendedProtection::Off),
+            accepted_spns: Ok(Vec::new()),
+            runs_as: Ok(sid("svc_sql")),
+        };
+        change(&mut engine);
+        self.with(|bench| bench.machine.engines = Ok(vec![engine]))
     }
 
     /// TCP/IP off: nothing listens.
@@ -442,6 +533,7 @@ impl Bench {
             names: names(&format!("{dns_name}$")),
             dns_host_name: Some(host(&format!("{dns_name}.corp.contoso.com"))),
             additional_names: Vec::new(),
+            groups: Ok(Vec::new()),
         };
         if let Some(facts) = &mut self.facts {
             facts.computers.insert(AccountKey::computer(None, dns_name), Ok(Lookup::Found(computer)));
@@ -605,6 +697,9 @@ impl Bench {
                 let spns = self.at_home.get(&sam).or_else(|| holders.get(&sam));
                 account.spns = Ok(spns.cloned().unwrap_or_default());
                 account.changed = Some(NOW as f64 - self.account_age_days * 86_400.0);
+                account.condition.clone_from(&self.condition);
+                account.is_protected = self.is_protected;
+                account.names.class = self.class.unwrap_or(account.names.class);
                 Ok(Lookup::Found(account))
             };
             facts.accounts.entry(key.clone()).or_insert(known);

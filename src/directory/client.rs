@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::controls::RawControl;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, SearchEntry, StdStream};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -18,6 +19,7 @@ use super::decode::Entry;
 use super::error::{Error, printable};
 #[cfg(unix)]
 use super::guard::{Guard, Opening};
+use super::requests;
 use super::server::Server;
 use super::tls;
 use crate::model::secret::Secret;
@@ -28,6 +30,13 @@ const PAGE: i32 = 1_000;
 /// Entries and octets of one search that are taken; a directory that sends more is not believed to be one of ours.
 const MOST_ENTRIES: usize = 10_000;
 const MOST_OCTETS: usize = 16 * 1024 * 1024;
+
+/// LDAP_SERVER_SD_FLAGS_OID (MS-ADTS 3.1.1.3.4.1.11): which parts of a security descriptor are wanted. Without it the
+/// whole is, and who may not read the audit part gets nothing.
+const SD_FLAGS: &str = "1.2.840.113556.1.4.801";
+
+/// Its value, a SEQUENCE of one INTEGER: DACL_SECURITY_INFORMATION.
+const DACL_ONLY: [u8; 5] = [0x30, 0x03, 0x02, 0x01, 0x04];
 
 /// How long the driver's task may take to tell why it ended.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -247,6 +256,13 @@ impl Reader {
         };
         if search.scope != Scope::Base {
             adapters.push(Box::new(PagedResults::new(PAGE)));
+        }
+        if search.attributes.iter().any(|name| name == requests::SECURITY_DESCRIPTOR) {
+            self.ldap.with_controls(RawControl {
+                ctype: SD_FLAGS.to_owned(),
+                crit: false,
+                val: Some(DACL_ONLY.to_vec()),
+            });
         }
         let mut stream = self
             .ldap

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::condition;
 use super::decode::Entry;
 use super::forest::Forest;
 use crate::model::account::Sid;
+use crate::model::condition::Condition;
 use crate::model::directory::{Account, AccountNames, Computer, DirectoryQuestion, Holder};
 use crate::model::host::HostName;
 use crate::model::observed::{Gap, Known};
@@ -83,6 +85,7 @@ pub(super) fn account(entry: &Entry, home: &Known<Entry>, forest: &Forest) -> Kn
             host_names,
             changed: None,
             is_protected: false,
+            condition: Condition::unknown(gap),
         }),
         Ok(home) => {
             host_names = home.host_names("dNSHostName");
@@ -94,8 +97,10 @@ pub(super) fn account(entry: &Entry, home: &Known<Entry>, forest: &Forest) -> Kn
                     home.dn
                 ))),
             };
+            let names = names(home, forest).or_else(|_| names(entry, forest))?;
             Ok(Account {
-                names: names(home, forest).or_else(|_| names(entry, forest))?,
+                condition: condition::condition(home, names.class),
+                names,
                 spns,
                 host_names,
                 changed: home.text("whenChanged").and_then(super::decode::generalized_time),
@@ -105,12 +110,29 @@ pub(super) fn account(entry: &Entry, home: &Known<Entry>, forest: &Forest) -> Kn
     }
 }
 
-/// A computer object with its further names.
-pub(super) fn computer(entry: &Entry, additional_names: Vec<HostName>, forest: &Forest) -> Known<Computer> {
+/// What is read of a computer object itself, hourly.
+#[derive(Debug, Clone)]
+pub(super) struct Details {
+    additional_names: Vec<HostName>,
+    groups: Known<Vec<Sid>>,
+}
+
+/// Out of its entry.
+pub(super) fn details(home: &Entry) -> Details {
+    Details {
+        additional_names: home.host_names("msDS-AdditionalDnsHostName"),
+        groups: condition::groups(home),
+    }
+}
+
+/// A computer object with what was read of it, if it was.
+pub(super) fn computer(entry: &Entry, details: Option<&Details>, forest: &Forest) -> Known<Computer> {
+    let unread = || Gap::peer_failed(format!("{:?} was not read", entry.dn));
     Ok(Computer {
         names: names(entry, forest)?,
         dns_host_name: entry.host_names("dNSHostName").into_iter().next(),
-        additional_names,
+        additional_names: details.map(|details| details.additional_names.clone()).unwrap_or_default(),
+        groups: details.map_or_else(|| Err(unread()), |details| details.groups.clone()),
     })
 }
 

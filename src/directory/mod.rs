@@ -31,6 +31,10 @@ mod exchanges;
 
 mod forest;
 
+mod security;
+
+mod condition;
+
 mod holders;
 
 mod session;

@@ -53,6 +53,9 @@ pub(super) const CATALOG: &[&str] = &[
     "dNSHostName",
 ];
 
+/// It needs a control in the request.
+pub(super) const SECURITY_DESCRIPTOR: &str = "nTSecurityDescriptor";
+
 /// Of a service account, on a domain controller of its own domain.
 pub(super) const ACCOUNT: &[&str] = &[
     "servicePrincipalName",
@@ -66,13 +69,24 @@ pub(super) const ACCOUNT: &[&str] = &[
     "whenChanged",
     "adminCount",
     "allowedAttributesEffective",
+    "msDS-User-Account-Control-Computed",
+    "accountExpires",
+    "pwdLastSet",
+    "msDS-UserPasswordExpiryTimeComputed",
+    "msDS-KeyVersionNumber",
+    "msDS-SupportedEncryptionTypes",
+    "msDS-AllowedToDelegateTo",
+    "msDS-AllowedToActOnBehalfOfOtherIdentity",
+    "msDS-GroupMSAMembership",
+    "tokenGroups",
+    SECURITY_DESCRIPTOR,
 ];
 
 /// Of any other holder of an SPN asked for, on a domain controller of its own domain.
 pub(super) const HOLDER: &[&str] = &["servicePrincipalName", "objectSid", "objectGUID", "objectClass"];
 
 /// Of a computer object, on a domain controller of its own domain.
-pub(super) const COMPUTER: &[&str] = &["objectSid", "msDS-AdditionalDnsHostName"];
+pub(super) const COMPUTER: &[&str] = &["objectSid", "msDS-AdditionalDnsHostName", "tokenGroups"];
 
 /// All requests, in the order in which a refresh sends them.
 pub const REQUESTS: &[Request] = &[
@@ -162,7 +176,7 @@ pub const REQUESTS: &[Request] = &[
         filter: "(objectClass=*)",
         attributes: COMPUTER,
         right: "any domain user",
-        why: "further DNS names of the computer, which the Global Catalog does not have",
+        why: "further DNS names and the groups of the computer, which the Global Catalog does not have",
         rhythm: "hourly",
     },
 ];

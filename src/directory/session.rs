@@ -13,7 +13,7 @@ use super::error::Error;
 use super::exchanges::{Greeted, Greeting, Reads, RootDse, Sweep};
 use super::filter;
 use super::forest::{Forest, Home, Located};
-use super::holders::{self, Wanted};
+use super::holders::{self, Details, Wanted};
 use super::links::{Exchange, Links, Place};
 use super::requests;
 use super::server::{Role, Server};
@@ -49,8 +49,8 @@ pub struct Session {
     elsewhere: BTreeMap<HostName, (Instant, Domain)>,
     /// Domains of other forests that rejected our identity, and when.
     parked: BTreeMap<String, Instant>,
-    /// msDS-AdditionalDnsHostName by distinguished name.
-    additional: BTreeMap<String, (Instant, Vec<HostName>)>,
+    /// What was read of computer objects, by distinguished name.
+    computers: BTreeMap<String, (Instant, Details)>,
 }
 
 /// What holds for one refresh.
@@ -80,7 +80,7 @@ impl Session {
             domains: None,
             elsewhere: BTreeMap::new(),
             parked: BTreeMap::new(),
-            additional: BTreeMap::new(),
+            computers: BTreeMap::new(),
         }
     }
 
@@ -127,16 +127,17 @@ impl Session {
                 at_home.entry(sid).or_insert(entry);
             }
         }
-        let additional = self.additional_names(&mut round, &computers, &read).await?;
+        let details = self.details(&mut round, &computers, &read).await?;
 
         let forest = &round.forest;
         let holders = catalog.as_ref().map_err(Clone::clone);
         let holders = holders.and_then(|entries| holders::holders(&wanted, entries, forest, &at_home));
         Ok(DirectoryFacts {
             holders,
+            policies: BTreeMap::new(),
             writable_accounts: writable(&found, &read),
             accounts: judge_accounts(&accounts, &read, forest),
-            computers: judge_computers(&computers, &additional, forest),
+            computers: judge_computers(&computers, &details, forest),
             server: DirectoryServer {
                 name: root.host.unwrap_or_else(|| server.host.clone()),
                 url: server.to_string(),
@@ -367,34 +368,33 @@ impl Session {
         Ok(read.into_values().flatten().filter_map(|entry| Some((entry.sid()?, entry))).collect())
     }
 
-    /// msDS-AdditionalDnsHostName of computer objects: from an account read just now, else hourly.
-    async fn additional_names(
+    /// What is read of computer objects: from an account read just now, else hourly.
+    async fn details(
         &mut self,
         round: &mut Round,
         computers: &Targets,
         read: &BTreeMap<String, Known<Entry>>,
-    ) -> Result<BTreeMap<String, Vec<HostName>>, Error> {
-        const NAME: &str = "msDS-AdditionalDnsHostName";
+    ) -> Result<BTreeMap<String, Details>, Error> {
         let found: Vec<&Target> =
             computers.values().filter_map(|known| known.as_ref().ok()?.found()).collect();
         let wanted: BTreeSet<&str> = found.iter().map(|target| target.entry.dn.as_str()).collect();
-        self.additional.retain(|dn, _| wanted.contains(dn.as_str()));
+        self.computers.retain(|dn, _| wanted.contains(dn.as_str()));
         for (dn, entry) in read {
             if let (true, Ok(entry)) = (wanted.contains(dn.as_str()), entry) {
-                self.additional.insert(dn.clone(), (Instant::now(), entry.host_names(NAME)));
+                self.computers.insert(dn.clone(), (Instant::now(), holders::details(entry)));
             }
         }
         let is_due = |target: &&Target| {
-            self.additional.get(&target.entry.dn).is_none_or(|(at, _)| at.elapsed() >= SLOW)
+            self.computers.get(&target.entry.dn).is_none_or(|(at, _)| at.elapsed() >= SLOW)
         };
         let due: Vec<&Target> = found.into_iter().filter(is_due).collect();
         for (dn, entry) in self.read(round, &due, requests::COMPUTER).await? {
             // What could not be read keeps its last value.
             if let Ok(entry) = entry {
-                self.additional.insert(dn, (Instant::now(), entry.host_names(NAME)));
+                self.computers.insert(dn, (Instant::now(), holders::details(&entry)));
             }
         }
-        Ok(self.additional.iter().map(|(dn, (_, names))| (dn.clone(), names.clone())).collect())
+        Ok(self.computers.iter().map(|(dn, (_, details))| (dn.clone(), details.clone())).collect())
     }
 
     /// Runs an exchange with a domain controller of that domain. `Err` ends the whole refresh: our forest rejected the
@@ -509,11 +509,10 @@ fn judge_accounts(
 
 fn judge_computers(
     targets: &Targets,
-    additional: &BTreeMap<String, Vec<HostName>>,
+    details: &BTreeMap<String, Details>,
     forest: &Forest,
 ) -> BTreeMap<AccountKey, Known<Lookup<Computer>>> {
-    let names = |target: &Target| additional.get(&target.entry.dn).cloned().unwrap_or_default();
-    judge(targets, |target| holders::computer(&target.entry, names(target), forest))
+    judge(targets, |target| holders::computer(&target.entry, details.get(&target.entry.dn), forest))
 }
 
 fn judge<T>(targets: &Targets, made: impl Fn(&Target) -> Known<T>) -> BTreeMap<AccountKey, Known<Lookup<T>>> {

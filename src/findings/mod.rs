@@ -15,6 +15,10 @@ pub mod ntlm;
 
 mod proposals;
 
+pub mod times;
+
+pub mod encryption;
+
 pub mod case;
 
 pub mod rules;
@@ -23,6 +27,9 @@ pub mod verdict;
 
 #[cfg(test)]
 mod silence;
+
+#[cfg(test)]
+mod account_matrix;
 
 pub use case::Case;
 

@@ -3,6 +3,7 @@
 
 use crate::expected::{self, Expected, NameEvidence, Names, Ports, ServiceAccount, SpnKind};
 use crate::model::account::AccountKey;
+use crate::model::condition::Condition;
 use crate::model::directory::{Account, AccountNames, Computer, DirectoryFacts, Lookup};
 use crate::model::dns::{DnsFacts, Forward};
 use crate::model::evidence::{Evidence, Probe};
@@ -12,6 +13,7 @@ use crate::model::machine::Machine;
 use crate::model::observed::{Gap, Known, Now, Reason, unix_seconds};
 use crate::model::settings::{InstanceSettings, Settings};
 
+use super::encryption::{self, Keys};
 use super::spns::{self, JudgedSpn, Settling, Testimony};
 
 /// The part that needs no judgement: what is to be looked at. The next questions come from it.
@@ -44,6 +46,10 @@ pub struct Picture {
     pub account: Known<ServiceAccount>,
     /// The account as AD has it.
     pub holder: Known<AccountNames>,
+    /// What its object says about its state.
+    pub condition: Known<Condition>,
+    /// Whether it has AES keys.
+    pub aes_keys: Known<Keys>,
     /// The state of each expected SPN.
     pub spns: Known<Vec<JudgedSpn>>,
     /// What stands in the way of expecting more.
@@ -107,6 +113,10 @@ impl Picture {
             account_of(said.facts, &account.key)
         });
         let settling = settling(evidence, index, now);
+        let aes_keys = match (&testimony, &account) {
+            (Ok(said), Ok(account)) => encryption::aes_keys(said.facts, account),
+            (_, Err(gap)) | (Err(gap), _) => Err(gap.clone()),
+        };
         let judged = outline.expected.map(|list| {
             list.into_iter()
                 .map(|expected| spns::judge(expected, testimony.clone(), &account, &settling))
@@ -117,6 +127,8 @@ impl Picture {
             names: outline.names,
             ports: outline.ports,
             account: outline.account,
+            condition: account.as_ref().map(|account| account.condition.clone()).map_err(Clone::clone),
+            aes_keys,
             holder: account.map(|account| account.names.clone()),
             spns: judged,
             gaps: outline.gaps,

@@ -7,6 +7,7 @@ use crate::pipeline::{Assessment, InstanceAssessment};
 
 pub mod render;
 
+mod account;
 mod connections;
 mod exporter;
 mod findings;
@@ -150,6 +151,7 @@ pub const FAMILIES: &[&[Family]] = &[
     probes::FAMILIES,
     instance::FAMILIES,
     spns::FAMILIES,
+    account::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,
     findings::FAMILIES,

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::account::{AccountClass, AccountKey, Sid};
+use super::condition::Condition;
+use super::domain::DomainPolicy;
 use super::host::HostName;
 use super::instance::ClockReading;
 use super::observed::Known;
@@ -63,6 +65,8 @@ pub struct DirectoryFacts {
     pub accounts: BTreeMap<AccountKey, Known<Lookup<Account>>>,
     /// Computer objects asked for.
     pub computers: BTreeMap<AccountKey, Known<Lookup<Computer>>>,
+    /// What holds in our own domain and in those of the service accounts, by DNS name.
+    pub policies: BTreeMap<String, Known<DomainPolicy>>,
     /// What the exporter's own account may do that it should not (JUDGEMENT 15 `exporter_overprivileged`): the service
     /// accounts whose servicePrincipalName it may write (`allowedAttributesEffective`), by sAMAccountName.
     pub writable_accounts: Known<Vec<String>>,
@@ -173,6 +177,8 @@ pub struct Account {
     pub changed: Option<f64>,
     /// `adminCount` = 1: protected by AdminSDHolder.
     pub is_protected: bool,
+    /// Its state, password, encryption types, delegation.
+    pub condition: Condition,
 }
 
 /// The names of a computer object.
@@ -184,4 +190,6 @@ pub struct Computer {
     pub dns_host_name: Option<HostName>,
     /// `msDS-AdditionalDnsHostName`: aliases that AD proves.
     pub additional_names: Vec<HostName>,
+    /// tokenGroups: every group it is in, nested ones included.
+    pub groups: Known<Vec<Sid>>,
 }

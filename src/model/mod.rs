@@ -17,6 +17,10 @@ pub mod instance;
 
 pub mod connections;
 
+pub mod condition;
+
+pub mod domain;
+
 pub mod directory;
 
 pub mod dns;

@@ -5,6 +5,8 @@ use crate::model::change::Change;
 
 pub mod setspn;
 
+pub mod powershell;
+
 /// One step of a remedy as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -80,6 +82,11 @@ pub fn step(change: &Change) -> Step {
                 entries.join(", ")
             ),
         ),
+        Change::Account { change, account } => Step {
+            text: format!("{}: {}", printable(&account.nt_name()), powershell::words(*change)),
+            command: powershell::line(*change, account),
+            by: By::DirectoryAdministrator,
+        },
         Change::RestartService => by_hand(
             By::DatabaseAdministrator,
             "restart the SQL Server service in a maintenance window".to_owned(),

@@ -4,7 +4,8 @@
 
 use super::directory::Domain;
 use super::entry::{Entry, escape_dn, split_dn};
-use super::identifiers::{INTERVALS_PER_SECOND, NEVER, filetime, generalized_time, guid, now};
+use super::identifiers::{INTERVALS_PER_SECOND, NEVER, filetime, generalized_time, guid, now, sid_from_text};
+use super::sddl::default_of_account;
 use super::specification::{AccountClass, AccountSpec};
 
 /// userAccountControl bits (MS-ADTS 2.2.16).
@@ -92,6 +93,11 @@ pub(super) fn account(domain: &Domain, rid: u32, specification: &AccountSpec) ->
         .with("badPwdCount", ["0"])
         .with("servicePrincipalName", &specification.spns)
         .with("dNSHostName", &specification.dns);
+    entry.set("nTSecurityDescriptor", [default_of_account(!user)]);
+    if class == AccountClass::Gmsa {
+        // Who may read the password: here, unless a scenario says otherwise, every computer of the domain.
+        entry.set("msDS-GroupMSAMembership", ["D:(A;;0xf01ff;;;DC)"]);
+    }
     if user {
         entry.set("userPrincipalName", [format!("{name}@{}", domain.dns())]);
     } else {
@@ -99,9 +105,21 @@ pub(super) fn account(domain: &Domain, rid: u32, specification: &AccountSpec) ->
         entry.set("msDS-SupportedEncryptionTypes", ["28"]);
     }
     for (attribute, values) in &specification.attributes {
-        entry.set(attribute, &values.0);
+        let stored = |value: &String| relative_time(value).unwrap_or_else(|| value.clone());
+        entry.set(attribute, values.0.iter().map(stored));
     }
     entry
+}
+
+/// `now-40d`, `now+3d`, `now-2h` in a scenario: a FILETIME so many days or hours from now.
+fn relative_time(text: &str) -> Option<String> {
+    let (number, unit) = text.strip_prefix("now")?.split_at_checked(text.len() - "now".len() - 1)?;
+    let seconds = match unit {
+        "d" => 86_400,
+        "h" => 3_600,
+        _ => return None,
+    };
+    Some(filetime(now() + number.parse::<i64>().ok()? * seconds).to_string())
 }
 
 /// The domain controller's own computer account.
@@ -149,6 +167,9 @@ pub(super) fn object(dn: &str, classes: &[&str], category: &str, forest_root_dn:
 /// A computed attribute (MS-ADTS 3.1.1.4.5) of `entry`; a value that the scenario gave wins.
 pub(super) fn constructed(entry: &Entry, domain_root: Option<&Entry>, name: &str) -> Vec<Vec<u8>> {
     let given = entry.values(name);
+    if name.eq_ignore_ascii_case("tokenGroups") {
+        return token_groups(entry, given, domain_root);
+    }
     if !given.is_empty() {
         return given.to_vec();
     }
@@ -163,6 +184,32 @@ pub(super) fn constructed(entry: &Entry, domain_root: Option<&Entry>, name: &str
         _ => return Vec::new(),
     };
     vec![value.to_string().into_bytes()]
+}
+
+/// The groups of an account (MS-ADTS 3.1.1.4.5.19): its primary group, Users, and those that the scenario gives as SIDs.
+fn token_groups(entry: &Entry, given: &[Vec<u8>], domain_root: Option<&Entry>) -> Vec<Vec<u8>> {
+    let Some(primary) = entry.number("primaryGroupID").and_then(|rid| u32::try_from(rid).ok()) else {
+        return Vec::new();
+    };
+    let mut domain = domain_root.map(|root| root.values("objectSid").concat()).unwrap_or_default();
+    let with_rid = |domain: &[u8], rid: u32| {
+        let mut sid = domain.to_vec();
+        sid[1] += 1;
+        sid.extend(rid.to_le_bytes());
+        sid
+    };
+    if domain.len() < 8 {
+        domain = vec![1, 0, 0, 0, 0, 0, 0, 5];
+    }
+    let named =
+        given.iter().filter_map(|text| std::str::from_utf8(text).ok()).filter_map(|text| match text {
+            // A relative identifier of the same domain, such as 525, Protected Users.
+            rid if rid.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(with_rid(&domain, rid.parse().ok()?))
+            }
+            text => sid_from_text(text),
+        });
+    [with_rid(&domain, primary)].into_iter().chain(sid_from_text("S-1-5-32-545")).chain(named).collect()
 }
 
 /// Locked out and password expired (MS-ADTS 3.1.1.4.5.17).

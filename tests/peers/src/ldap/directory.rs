@@ -6,6 +6,7 @@ use super::accounts::{self, object};
 use super::configuration::configuration;
 use super::entry::{Entry, components, domain_dn};
 use super::identifiers::DomainSid;
+use super::sddl;
 use super::specification::{AccountSpec, DomainSpec};
 
 /// The only site of the forest, as a new forest names it.
@@ -92,6 +93,36 @@ impl Domain {
         dn
     }
 
+    /// Descriptors written as SDDL become what is stored, now that every account they may name is there.
+    fn store_descriptors(&mut self) {
+        let sids: Vec<(String, Vec<u8>)> = self
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                Some((entry.text("sAMAccountName")?.to_lowercase(), entry.values("objectSid").concat()))
+            })
+            .collect();
+        let named = |name: &str| {
+            let wanted = [name.to_lowercase(), format!("{}$", name.to_lowercase())];
+            sids.iter().find(|(known, _)| wanted.contains(known)).map(|(_, sid)| sid.clone())
+        };
+        let domain = self.sid();
+        for entry in &mut self.entries {
+            let texts: Vec<(String, String)> = entry
+                .attributes()
+                .iter()
+                .filter(|(name, _)| sddl::is_descriptor(name))
+                .filter_map(|(name, values)| {
+                    Some((name.clone(), String::from_utf8(values.first()?.clone()).ok()?))
+                })
+                .collect();
+            for (name, text) in texts {
+                let stored = sddl::encode(&text, domain, &named);
+                entry.set(&name, [stored.unwrap_or_else(|| panic!("{name}: not understood: {text}"))]);
+            }
+        }
+    }
+
     /// The account with this sAMAccountName; the trailing dollar sign may be left out.
     pub fn account(&mut self, name: &str) -> Option<&mut Entry> {
         let with_dollar = format!("{name}$");
@@ -130,6 +161,7 @@ impl Directory {
             let entries: Vec<_> =
                 trusts.iter().map(|((dns, netbios), kind)| trust(domain, dns, netbios, kind)).collect();
             domain.entries.extend(entries);
+            domain.store_descriptors();
         }
         let configuration = configuration(&domains);
         Self { domains, configuration }

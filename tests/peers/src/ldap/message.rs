@@ -7,6 +7,8 @@ use super::filter::Filter;
 
 /// The paged results control (RFC 2696).
 pub(super) const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
+/// LDAP_SERVER_SD_FLAGS_OID: which parts of a security descriptor are wanted (MS-ADTS 3.1.1.3.4.1.11).
+pub(super) const SD_FLAGS: &str = "1.2.840.113556.1.4.801";
 /// LDAP_SERVER_DOMAIN_SCOPE_OID: no continuation references (MS-ADTS 3.1.1.3.4.1.2).
 pub(super) const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
 /// StartTLS (RFC 4511 section 4.14).

@@ -17,6 +17,8 @@ mod attributes;
 
 mod identifiers;
 
+mod sddl;
+
 mod controller;
 
 mod connection;

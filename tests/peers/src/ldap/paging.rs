@@ -9,7 +9,9 @@ use super::connection::{Connection, Rest};
 use super::controller::locked;
 use super::hostile::{Behaviour, deep_nesting, huge_entry, wrong_types};
 use super::identifiers::now;
-use super::message::{DOMAIN_SCOPE, Outcome, Request, Search, code, encode_entry, encode_reference};
+use super::message::{
+    DOMAIN_SCOPE, Outcome, Request, SD_FLAGS, Search, code, encode_entry, encode_reference,
+};
 use super::records::{Port, SearchSeen, Violation};
 use super::search::{Found, View, is_root_dse, violations};
 
@@ -82,7 +84,7 @@ impl Connection {
                 ((*size).min(MAXIMUM_PAGE), rest)
             }
             paging => {
-                let found = self.find(search, !request.has_control(DOMAIN_SCOPE), behaviour);
+                let found = self.find(request, search, behaviour);
                 if found.outcome.code != code::SUCCESS {
                     let cookie = paging.as_ref().map(|_| b"".as_slice());
                     return self.send(&found.outcome.encode_search_done(id, cookie)).await;
@@ -118,14 +120,16 @@ impl Connection {
         self.send(&bytes).await
     }
 
-    fn find(&self, search: &Search, continuations: bool, behaviour: &Behaviour) -> Found {
+    fn find(&self, request: &Request, search: &Search, behaviour: &Behaviour) -> Found {
+        let continuations = !request.has_control(DOMAIN_SCOPE);
+        let wants_parts = request.has_control(SD_FLAGS);
         let hidden = match behaviour {
             Behaviour::HideDn(names) => names.as_slice(),
             _ => &[],
         };
         let now = now() + self.state.clock_offset.load(Ordering::SeqCst);
         let mut found = self.state.read(self.port, |directory| {
-            View { directory, domain: self.state.domain, port: self.port, hidden, now }
+            View { directory, domain: self.state.domain, port: self.port, hidden, now, wants_parts }
                 .search(search, continuations)
         });
         if *behaviour == Behaviour::WrongTypes {

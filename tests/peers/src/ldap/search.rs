@@ -24,6 +24,9 @@ pub(super) struct View<'a> {
     pub(super) hidden: &'a [String],
     /// What the rootDSE gives as current time.
     pub(super) now: i64,
+    /// Whether the request says which parts of a security descriptor it wants. Who may not read all of them (every
+    /// ordinary user: the audit part) gets none without it.
+    pub(super) wants_parts: bool,
 }
 
 /// An entry as it goes out.
@@ -88,7 +91,10 @@ impl View<'_> {
             Err(outcome) => return Found::nothing(outcome),
         };
         let global = self.port == Port::GlobalCatalog;
-        let readable = |name: &str| !is_constructed(name) && (!global || in_partial_attribute_set(name));
+        let readable = |name: &str| {
+            let is_hidden = name.eq_ignore_ascii_case("nTSecurityDescriptor") && !self.wants_parts;
+            !is_hidden && !is_constructed(name) && (!global || in_partial_attribute_set(name))
+        };
         let entries = self
             .partitions()
             .filter(|(place, _)| global || *place == partition)
