@@ -15,8 +15,8 @@ struct Case {
     shown: Severity,
     /// The alert's label.
     severity: Severity,
-    /// Whether the replica is primary, where that matters.
-    primary: Option<bool>,
+    /// Whether it is urgent, where a warning can be.
+    urgent: Option<bool>,
     minutes: u32,
 }
 
@@ -26,8 +26,8 @@ fn cases() -> Vec<Case> {
         let Some(after) = lasts(rule) else { continue };
         let (number, unit) = after.split_at(after.len() - 1);
         let minutes = number.parse::<u32>().unwrap() * if unit == "h" { 60 } else { 1 };
-        let mut case = |shown, severity, primary| all.push(Case { rule, shown, severity, primary, minutes });
-        if rule.name == "listener_account_mismatch" {
+        let mut case = |shown, severity, urgent| all.push(Case { rule, shown, severity, urgent, minutes });
+        if ["listener_account_mismatch", "password_expiring"].contains(&rule.name) {
             case(rule.severity, Severity::Warning, Some(false));
             case(rule.severity, Severity::Critical, Some(true));
             continue;
@@ -84,11 +84,17 @@ fn series_of(out: &mut String, case: &Case) {
         series("mssql_kerberos_finding", &labels, &seen);
         let labels = format!("{own},finding=\"{finding}\",reason=\"peer_failed\"");
         series("mssql_kerberos_finding_unknown", &labels, &unknown);
-        if let Some(primary) = case.primary {
-            for (role, value) in [("primary", primary), ("secondary", !primary)] {
-                let labels = format!("{own},ag=\"AG1\",role=\"{role}\"");
-                series("mssql_kerberos_ag_role", &labels, &format!("{}x{}", u8::from(value), n + 20));
-            }
+        let Some(urgent) = case.urgent else { continue };
+        if case.rule.name == "password_expiring" {
+            // Time begins at 0 here: the end is in two days, or in ten.
+            let end = if urgent { 2 * 86_400 } else { 10 * 86_400 };
+            let name = "mssql_kerberos_service_account_password_expiry_timestamp_seconds";
+            series(name, &own, &format!("{end}x{}", n + 20));
+            continue;
+        }
+        for (role, value) in [("primary", urgent), ("secondary", !urgent)] {
+            let labels = format!("{own},ag=\"AG1\",role=\"{role}\"");
+            series("mssql_kerberos_ag_role", &labels, &format!("{}x{}", u8::from(value), n + 20));
         }
     }
 }

@@ -47,7 +47,7 @@ const WAKES: &[(&str, &str, Shows)] = &[
         Spns(r#"status=~"duplicate|misplaced",requirement="recommended",kind!="alias""#),
     ),
     ("listener_spn_missing", "15m", Spns(r#"status="missing",kind="listener""#)),
-    // On the primary now; on a secondary after a failover (see `listener_of_the_primary`).
+    // On the primary now; on a secondary after a failover (see `urgent`).
     ("listener_account_mismatch", "15m", Spns(r#"status="misplaced",kind="listener""#)),
     ("alias_without_spn", "1h", Spns(r#"status="missing",kind="alias""#)),
     ("alias_spn_elsewhere", "1h", Spns(r#"status=~"duplicate|misplaced",kind="alias""#)),
@@ -64,6 +64,18 @@ const WAKES: &[(&str, &str, Shows)] = &[
     ("port_not_listening", "15m", Nothing),
     ("local_account", "1h", Account),
     ("account_not_found", "15m", Account),
+    ("account_disabled", "5m", Account),
+    ("account_locked", "5m", Account),
+    ("account_expired", "5m", Account),
+    ("password_expired", "5m", Account),
+    ("password_expiring", "1h", Account),
+    ("restart_after_password_change", "1h", Account),
+    ("gmsa_not_retrievable", "1h", Account),
+    ("service_account_changed_pending_restart", "1h", Account),
+    ("encryption_mismatch", "10m", Account),
+    ("weak_encryption", "1h", Account),
+    ("rc4_removal_breaks", "1h", Account),
+    ("extended_protection_blocks_alias", "1h", Nothing),
     ("forward_dns_missing", "5m", Nothing),
     ("reverse_dns_mismatch", "1h", Nothing),
     ("wrong_dns_suffix", "1h", Nothing),
@@ -144,23 +156,39 @@ fn waking(rule: &Rule) -> Option<(&'static str, Shows)> {
     WAKES.iter().find(|(finding, ..)| *finding == rule.name).map(|(_, after, shows)| (*after, *shows))
 }
 
+/// Days before the end from which on an expiring password is urgent (JUDGEMENT 5).
+const URGENT_DAYS: u32 = 3;
+
+/// When a warning is critical, as a vector of the instances where it is.
+fn urgent(finding: &str) -> Option<String> {
+    match finding {
+        // JUDGEMENT 3: it breaks after a failover on a secondary, and now on the primary.
+        "listener_account_mismatch" => Some(format!(
+            "max without (ag, role) (last_over_time(mssql_kerberos_ag_role{{role=\"primary\"}}[{SURVIVES}])) == 1"
+        )),
+        "password_expiring" => Some(format!(
+            "last_over_time(mssql_kerberos_service_account_password_expiry_timestamp_seconds[{SURVIVES}]) - time() < {URGENT_DAYS} * 86400"
+        )),
+        _ => None,
+    }
+}
+
 /// One alert for each severity that the finding can have.
 fn of(rule: &'static Rule, (after, shows): (&'static str, Shows)) -> Vec<Alert> {
     let raised = RAISED.contains(&rule.name);
     let severity = if raised { Severity::Warning } else { rule.severity };
-    let mut severities = vec![(rule.severity, severity, "")];
+    let mut severities = vec![(rule.severity, severity, None)];
     if rule.escalates {
-        severities.push((Severity::Critical, Severity::Critical, ""));
+        severities.push((Severity::Critical, Severity::Critical, None));
     }
-    if rule.name == "listener_account_mismatch" {
-        // JUDGEMENT 3: it breaks after a failover on a secondary, and now on the primary.
-        severities[0].2 = "unless";
-        severities.push((rule.severity, Severity::Critical, "and"));
+    if let Some(urgent) = urgent(rule.name) {
+        severities[0].2 = Some(("unless", urgent.clone()));
+        severities.push((rule.severity, Severity::Critical, Some(("and", urgent))));
     }
-    let alert = |(shown, severity, primary): (Severity, Severity, &str)| Alert {
+    let alert = |(shown, severity, join): (Severity, Severity, Option<(&str, String)>)| Alert {
         name: alert_name(rule.name),
         page: rule.name,
-        expr: expression(rule.name, shown, severity, primary),
+        expr: expression(rule.name, shown, severity, join),
         after,
         severity,
         summary: format!("{{{{ $labels.mssql_instance }}}}: {}{}", in_words(rule.name), shown_as(shows)),
@@ -183,14 +211,12 @@ pub(crate) fn of_instance() -> String {
 
 /// Fires on what was seen last. What fires already is held while it cannot be judged, because the evidence is unknown or the
 /// exporter is down: a blind spot is no repair. A finding that is clear, accepted or no longer applicable resolves at once.
-fn expression(finding: &str, shown: Severity, severity: Severity, primary: &str) -> String {
+fn expression(finding: &str, shown: Severity, severity: Severity, join: Option<(&str, String)>) -> String {
     let seen = format!("mssql_kerberos_finding{{finding=\"{finding}\",severity=\"{shown}\"}}");
     let key = "on (job, instance, mssql_instance)";
     let mut now = format!("last_over_time({seen}[{SURVIVES}]) > 0");
-    if !primary.is_empty() {
-        now = format!(
-            "(\n  {now}\n  {primary} {key}\n  max without (ag, role) (last_over_time(mssql_kerberos_ag_role{{role=\"primary\"}}[{SURVIVES}])) == 1\n)"
-        );
+    if let Some((verb, urgent)) = join {
+        now = format!("(\n  {now}\n  {verb} {key}\n  {urgent}\n)");
     }
     let name = alert_name(finding);
     format!(

@@ -231,6 +231,11 @@ pub(crate) fn records() -> Vec<Record> {
             "the fleet's remote NTLM connections by likely cause",
         ),
         record(
+            "job_encryption_type:mssql_kerberos_service_account_encryption_type:sum",
+            "sum by (job, encryption_type) (mssql_kerberos_service_account_encryption_type)".to_owned(),
+            "instances whose account can have tickets of each type: the retirement of RC4",
+        ),
+        record(
             "job_verdict:mssql_kerberos_verdict:sum",
             "sum by (job, verdict) (mssql_kerberos_verdict)".to_owned(),
             "instances by verdict",

@@ -111,13 +111,6 @@ impl Lab {
         let answer = self.tool.ask(&json!({ "clear": true }));
         assert_eq!(answer["ok"], true, "{answer}");
     }
-
-    /// Replaces the values of an account's attribute.
-    pub(crate) fn set(&mut self, account: &str, attribute: &str, values: &[&str]) {
-        let set = json!({ "set": { "sam": account, "attribute": attribute, "values": values } });
-        let answer = self.tool.ask(&set);
-        assert_eq!(answer["ok"], true, "{answer}");
-    }
 }
 
 impl Drop for Lab {
