@@ -93,7 +93,8 @@ fn inhibitions() -> String {
     let same = ["instance", "mssql_instance"].as_slice();
     let symptoms = format!("finding=~\"{SYMPTOMS}\"");
     let traffic = format!("alertname=~\"{}|{}\"", name("new_ntlm_logins"), name("ntlm_fallback_spike"));
-    let causes = format!("finding!~\"|{SYMPTOMS}\"");
+    // A password that will expire explains nothing yet, however urgent; nor does an alert without a finding.
+    let causes = format!("finding!~\"|password_expiring|{SYMPTOMS}\"");
     let one = |page: &str| format!("alertname=\"{}\"", name(page));
     let blind =
         format!("alertname=~\"{}|{}|{}\"", name("status_unknown"), name("probe_failing"), name("data_stale"));
@@ -178,7 +179,6 @@ const ROUTE: &str = "route:
   routes:
     - matchers: ['severity=\"critical\"']
       receiver: night
-      group_by: [job, alertname, mssql_instance]
       repeat_interval: 4h
 receivers:
   - name: day
