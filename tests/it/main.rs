@@ -11,6 +11,8 @@
     reason = "tests fail by panicking, and wait by the real clock for real programs"
 )]
 
+mod alerting;
+
 mod catalogue;
 
 mod commands;
