@@ -8,9 +8,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::findings::spns::{JudgedSpn, Status};
+use crate::findings::times::date;
 use crate::findings::verdict::Verdict;
 use crate::findings::{Finding, Outcome, Severity, Subject};
 use crate::model::change::Change;
+use crate::model::condition::{Condition, PasswordSet};
 use crate::model::connections::{AuthScheme, Origin};
 use crate::model::directory::AccountNames;
 use crate::model::evidence::Probe;
@@ -113,6 +115,10 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
         (Ok(account), Err(gap)) => row("account", &format!("{}; {gap}", account.shown)),
         (Err(gap), _) => row("account", &gap.to_string()),
     }
+    if let Ok(condition) = &picture.condition {
+        row("password", &password(condition));
+        row("encryption", &encryption(condition));
+    }
     match &picture.ports {
         Ok(ports) => {
             let list: Vec<String> = ports
@@ -145,12 +151,38 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
     if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at)
         && let Ok(session) = &good.facts.own_session
     {
-        let local = if session.is_on_host() { ", local: NTLM would be by design" } else { "" };
+        // A SQL login takes no part in the choice between Kerberos and NTLM.
+        let is_integrated = !session.auth_scheme.eq_ignore_ascii_case("SQL");
+        let local =
+            if is_integrated && session.is_on_host() { ", local: NTLM would be by design" } else { "" };
         let sealed = if session.encrypted { "encrypted" } else { "not encrypted" };
         row(
             "own session",
             &format!("{} over {}, {sealed}{local}", session.auth_scheme, session.net_transport),
         );
+    }
+}
+
+/// When it was set and when it ends.
+fn password(condition: &Condition) -> String {
+    let set = match &condition.password_set {
+        Ok(PasswordSet::At(set)) => format!("set {}", date(*set)),
+        Ok(PasswordSet::MustChange) => "has to be changed at the next logon".to_owned(),
+        Err(gap) => gap.to_string(),
+    };
+    match &condition.password_expires {
+        Ok(Some(expires)) => format!("{set}; expires {}", date(*expires)),
+        Ok(None) => format!("{set}; never expires"),
+        Err(gap) => format!("{set}; expiry: {gap}"),
+    }
+}
+
+/// What the account allows.
+fn encryption(condition: &Condition) -> String {
+    match &condition.encryption_types {
+        Ok(Some(types)) if types.names_a_cipher() => types.to_string(),
+        Ok(_) => "not set: the domain controllers' default holds".to_owned(),
+        Err(gap) => gap.to_string(),
     }
 }
 
@@ -555,6 +587,20 @@ mod tests {
             "40 kerberos, 12 ntlm",
         ] {
             assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn ntlm_by_design_is_said_of_an_integrated_session_alone() {
+        let mut bench = Bench::new();
+        for (scheme, expected) in [
+            ("SQL", "SQL over TCP, encrypted\n"),
+            ("NTLM", "NTLM over TCP, encrypted, local: NTLM would be by design\n"),
+            ("KERBEROS", "KERBEROS over TCP, encrypted, local: NTLM would be by design\n"),
+        ] {
+            bench.instance.own_session.as_mut().unwrap().auth_scheme = scheme.to_owned();
+            let page = text(&bench.assess(), Detail::Full);
+            assert!(page.contains(&format!("own session  {expected}")), "{page}");
         }
     }
 

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::{Protection, Reader, Scope, Search, dial};
+use super::client::{Reader, Scope, Search};
 use super::error::Error;
 use super::exchanges::{self, names};
 use super::links::Links;
 use super::requests;
 use super::server::{Addressed, Server};
+use super::tls;
+use super::transport::{self, Channel};
 use crate::model::domain::{ControllerRole, ControllerState};
 use crate::model::instance::ClockReading;
 use crate::model::observed::{Failure, FailureKind};
@@ -250,16 +252,18 @@ impl Opening {
         let begun = Instant::now();
         if role == ControllerRole::Kdc {
             // Whoever accepts the connection listens; nothing is sent.
-            dial(server, &self.addresses).await.map_err(|error| Error::Unreachable {
+            transport::connect(server, &self.addresses).await.map_err(|error| Error::Unreachable {
                 server: format!("port {} of {}", server.port, server.host),
                 cause: error.to_string(),
             })?;
             return Ok(Sight { seconds: begun.elapsed().as_secs_f64(), name: None, clock: None });
         }
         let is_protected = server.is_ldaps || self.start_tls;
-        let protection =
-            if is_protected { Protection::Tls(self.ca_file.as_deref()) } else { Protection::None };
-        let mut reader = Reader::connect(server, &self.addresses, protection).await?;
+        let name = server.to_string();
+        let tls = is_protected.then(|| tls::client_config(self.ca_file.as_deref())).transpose();
+        let tls = tls.map_err(|cause| Error::Tls { server: name.clone(), cause })?;
+        let channel = Channel::open(server, &self.addresses, tls).await?;
+        let mut reader = Reader::over(channel, name).await?;
         // The rootDSE is there for everybody (MS-ADTS 3.1.1.3.2).
         let search = Search {
             asked: "look",

@@ -21,7 +21,7 @@ mod foreign;
 
 mod proposals;
 
-mod times;
+pub mod times;
 
 pub mod encryption;
 
