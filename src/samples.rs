@@ -218,6 +218,7 @@ pub(crate) fn instance() -> Instance {
         }),
         availability: Ok(Availability::default()),
         endpoints: Ok(Vec::new()),
+        linked_servers: Ok(Vec::new()),
         tcp_start_errors: Ok(false),
         statements: BTreeMap::new(),
     }

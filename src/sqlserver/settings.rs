@@ -25,6 +25,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// The deadline round one whole exchange, connecting included.
     pub timeout: Duration,
+    /// Whether linked servers are asked for (JUDGEMENT 7).
+    pub linked_servers: bool,
 }
 
 impl Settings {
@@ -262,6 +264,7 @@ mod tests {
             trust_server_certificate: trust,
             ca_file: None,
             timeout: Duration::from_secs(5),
+            linked_servers: true,
         };
         for (host, trust, expected) in [
             ("localhost", None, true),
