@@ -8,6 +8,7 @@ use crate::pipeline::{Assessment, InstanceAssessment};
 pub mod render;
 
 mod connections;
+mod delegation;
 mod exporter;
 mod findings;
 mod instance;
@@ -150,6 +151,7 @@ pub const FAMILIES: &[&[Family]] = &[
     probes::FAMILIES,
     instance::FAMILIES,
     spns::FAMILIES,
+    delegation::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,
     findings::FAMILIES,

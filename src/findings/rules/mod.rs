@@ -5,6 +5,9 @@ use super::Rule;
 mod account_not_found;
 mod alias_spn_elsewhere;
 mod alias_without_spn;
+mod delegation_forbidden;
+mod delegation_missing;
+mod delegation_target_unusable;
 mod dns_address_not_listening;
 mod duplicate_spn;
 mod dynamic_port;
@@ -38,6 +41,7 @@ mod short_name_spn_elsewhere;
 mod spn_conflict;
 mod stale_spn;
 mod tcp_disabled;
+mod unconstrained_delegation;
 mod upn_shadows_spn;
 mod wrong_dns_suffix;
 
@@ -70,6 +74,10 @@ pub const CAUSES: &[&Rule] = &[
     &local_account::RULE,
     &account_not_found::RULE,
     &outside_forest::RULE,
+    &delegation_missing::RULE,
+    &delegation_target_unusable::RULE,
+    &unconstrained_delegation::RULE,
+    &delegation_forbidden::RULE,
     &forward_dns_missing::RULE,
     &reverse_dns_mismatch::RULE,
     &reverse_dns_mixed::RULE,
