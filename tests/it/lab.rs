@@ -16,3 +16,5 @@ mod binds;
 mod lockout;
 
 mod outage;
+
+mod delegation;

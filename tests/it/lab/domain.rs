@@ -99,6 +99,13 @@ impl Lab {
         }
     }
 
+    /// Replaces an attribute of an account or a group; without values it is removed.
+    pub(crate) fn set(&mut self, sam: &str, attribute: &str, values: &[&str]) {
+        let answer =
+            self.tool.ask(&json!({ "set": { "sam": sam, "attribute": attribute, "values": values } }));
+        assert_eq!(answer["ok"], true, "{sam}.{attribute}: {answer}");
+    }
+
     /// Takes out what was put in, and what the tests did to the accounts since.
     pub(crate) fn clear(&mut self) {
         let answer = self.tool.ask(&json!({ "clear": true }));
