@@ -568,6 +568,7 @@ fn step_report(change: &Change) -> StepReport {
         | Change::AdmitDelegation { .. }
         | Change::ListDelegationTarget { .. }
         | Change::SetStaticPort { .. }
+        | Change::Account { .. }
         | Change::RestartService
         | Change::TransactSql(_)
         | Change::Configure { .. }

@@ -15,13 +15,14 @@ use crate::model::directory::{
     Lookup,
 };
 use crate::model::dns::{DnsFacts, Forward, Reverse};
+use crate::model::domain::DomainPolicy;
 use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
 use crate::model::host::HostName;
 use crate::model::instance::{
     Availability, ClockReading, Endpoint, Group, GroupListener, Instance, LinkedServer, Listener, OwnSession,
     Platform, Properties, Purpose, Registry, Service, TcpEntry,
 };
-use crate::model::machine::{HostsLine, Machine};
+use crate::model::machine::{Engine, ExtendedProtection, HostsLine, Machine};
 use crate::model::observed::{Failure, FailureKind, Gap, Now};
 use crate::model::settings::{
     AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds,
@@ -78,7 +79,7 @@ pub(crate) fn domain_sid(rid: u32) -> Sid {
 }
 
 /// A SID that depends on the name alone.
-fn sid(name: &str) -> Sid {
+pub(crate) fn sid(name: &str) -> Sid {
     let n = name.bytes().fold(1_000_u32, |n, b| n.wrapping_mul(31).wrapping_add(u32::from(b)));
     domain_sid(n)
 }
@@ -168,7 +169,17 @@ pub(crate) fn directory() -> DirectoryFacts {
         holders: Ok(Vec::new()),
         accounts: BTreeMap::new(),
         computers: BTreeMap::new(),
+        policies: [("corp.contoso.com".to_owned(), Ok(policy()))].into(),
         writable_accounts: Ok(Vec::new()),
+    }
+}
+
+/// A domain that has made AES keys for ten years, without trusts.
+fn policy() -> DomainPolicy {
+    DomainPolicy {
+        functional_level: Ok(7),
+        aes_since: Ok(NOW as f64 - 3_650.0 * 86_400.0),
+        trusts: Ok(Vec::new()),
     }
 }
 
@@ -292,6 +303,12 @@ pub(crate) struct Bench {
     pub(crate) is_silent: bool,
     /// How long ago each account was changed.
     pub(crate) account_age_days: f64,
+    /// The condition of every account that is read.
+    pub(crate) condition: Condition,
+    /// Their class, if not what the name suggests.
+    pub(crate) class: Option<AccountClass>,
+    /// Whether they are administrative ones (adminCount = 1).
+    pub(crate) is_protected: bool,
     /// A second instance of the same host, if there is one.
     second: Option<Instance>,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
@@ -335,6 +352,7 @@ impl Bench {
             connections: Some(Connections {
                 open: BTreeMap::new(),
                 opened: BTreeMap::new(),
+                newest: BTreeMap::new(),
                 opened_gaps: 0,
                 ntlm_clients: Ok(Vec::new()),
             }),
@@ -345,10 +363,14 @@ impl Bench {
                 addresses: Ok(vec!["127.0.0.1".parse().unwrap(), address]),
                 hosts_file: Ok(Vec::new()),
                 domain: Some(host("corp.contoso.com")),
+                engines: Err(Gap::not_applicable("only a Windows host has a registry and process tokens")),
             },
             failure: None,
             is_silent: false,
             account_age_days: 90.0,
+            condition: condition(),
+            class: None,
+            is_protected: false,
             second: None,
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
@@ -393,6 +415,22 @@ impl Bench {
         self
     }
 
+    /// A password from before the domain made AES keys.
+    pub(crate) fn old_password(self) -> Self {
+        let set = NOW as f64 - 4_000.0 * 86_400.0;
+        self.with(|bench| bench.condition.password_set = Ok(PasswordSet::At(set)))
+    }
+
+    /// What holds for the domain could not be read.
+    pub(crate) fn no_policy(self) -> Self {
+        let gap = Self::refused();
+        self.with(|bench| {
+            if let Some(facts) = &mut bench.facts {
+                facts.policies.values_mut().for_each(|policy| *policy = Err(gap.clone()));
+            }
+        })
+    }
+
     pub(crate) fn no_connections(mut self) -> Self {
         self.connections = None;
         self
@@ -430,6 +468,31 @@ impl Bench {
             registry.tcp_entries[0].dynamic_port = Some(port);
         }
         self
+    }
+
+    /// One more port of all addresses.
+    pub(crate) fn also_listen(&mut self, port: u16) {
+        self.instance.listeners.as_mut().unwrap().push(listener("0.0.0.0", port));
+    }
+
+    /// One more own name of the computer (msDS-AdditionalDnsHostName).
+    pub(crate) fn additional_name(&mut self, name: &str) {
+        let key = AccountKey::computer(None, "SQL01");
+        let computer = self.facts.as_mut().unwrap().computers.get_mut(&key);
+        let Some(Ok(Lookup::Found(computer))) = computer else { panic!("no computer object") };
+        computer.additional_names.push(host(name));
+    }
+
+    /// The host is Windows, and the exporter on it: what it knows of the instance.
+    pub(crate) fn engine(self, change: impl FnOnce(&mut Engine)) -> Self {
+        let mut engine = Engine {
+            instance: "MSSQLSERVER".into(),
+            extended_protection: Ok(ExtendedProtection::Off),
+            accepted_spns: Ok(Vec::new()),
+            runs_as: Ok(sid("svc_sql")),
+        };
+        change(&mut engine);
+        self.with(|bench| bench.machine.engines = Ok(vec![engine]))
     }
 
     /// TCP/IP off: nothing listens.
@@ -512,7 +575,7 @@ impl Bench {
         self
     }
 
-    /// The condition of this account.
+    /// The condition of this account alone.
     pub(crate) fn condition(mut self, sam: &str, change: impl FnOnce(&mut Condition)) -> Self {
         change(self.conditions.entry(sam.into()).or_insert_with(condition));
         self
@@ -662,8 +725,10 @@ impl Bench {
                 let mut account = account(&sam, &[]);
                 let spns = self.at_home.get(&sam).or_else(|| holders.get(&sam));
                 account.spns = Ok(spns.cloned().unwrap_or_default());
-                account.condition = self.conditions.get(&sam).cloned().unwrap_or(account.condition);
                 account.changed = Some(NOW as f64 - self.account_age_days * 86_400.0);
+                account.condition.clone_from(self.conditions.get(&sam).unwrap_or(&self.condition));
+                account.is_protected = self.is_protected;
+                account.names.class = self.class.unwrap_or(account.names.class);
                 Ok(Lookup::Found(account))
             };
             facts.accounts.entry(key.clone()).or_insert(known);

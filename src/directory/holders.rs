@@ -28,8 +28,8 @@ impl<'a> Wanted<'a> {
         Self { question, shadows: question.spns.iter().flat_map(shadow).collect() }
     }
 
-    /// Those SPNs of an entry that were asked for: by name, as expected here or as a target elsewhere, or an engine SPN whose host part is one of the hosts (the
-    /// filter's prefix finds sql10 for sql1).
+    /// Those SPNs of an entry that were asked for: by name, as expected here or as a target elsewhere, or an engine SPN whose
+    /// host part is one of the hosts (the filter's prefix finds sql10 for sql1).
     pub(super) fn spns(&self, entry: &Entry) -> Vec<Spn> {
         let has_host =
             |spn: &Spn| spn.is_engine() && spn.host().is_some_and(|host| self.question.hosts.contains(&host));

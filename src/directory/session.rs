@@ -134,6 +134,7 @@ impl Session {
         let holders = holders.and_then(|entries| holders::holders(&wanted, entries, forest, &at_home));
         Ok(DirectoryFacts {
             holders,
+            policies: BTreeMap::new(),
             writable_accounts: writable(&found, &read),
             accounts: judge_accounts(&accounts, &read, forest),
             computers: judge_computers(&computers, &details, forest),

@@ -3,13 +3,13 @@
 
 use crate::expected::{Names, Ports, ServiceAccount, SpnKind};
 use crate::model::account::Sid;
-use crate::model::connections::Connections;
+use crate::model::connections::{AuthScheme, Connections, Origin};
 use crate::model::directory::{Account, DirectoryFacts, Holder};
 use crate::model::dns::{DnsFacts, Forward};
 use crate::model::evidence::{Evidence, InstanceEvidence, Probe};
 use crate::model::host::HostName;
 use crate::model::instance::{Availability, Instance, Registry};
-use crate::model::machine::Machine;
+use crate::model::machine::{Engine, Machine};
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
 use crate::model::spn::Spn;
@@ -97,6 +97,12 @@ impl<'a> Case<'a> {
         self.slots.connections.answer(Probe::Connections, self.now).map(|good| &good.facts)
     }
 
+    /// When the newest open connection of this scheme and origin was opened, Unix seconds; `None` if there is none.
+    pub fn newest(&self, scheme: AuthScheme, origin: Origin) -> Known<Option<f64>> {
+        let good = self.slots.connections.answer(Probe::Connections, self.now)?;
+        Ok(good.facts.newest.get(&(scheme, origin)).map(|age| good.at.unix_seconds() - age))
+    }
+
     /// What the directory said.
     pub fn directory(&self) -> Known<&'a DirectoryFacts> {
         self.testimony().map(|said| said.facts)
@@ -158,6 +164,20 @@ impl<'a> Case<'a> {
     /// What this machine said.
     pub fn machine(&self) -> Known<&'a Machine> {
         self.evidence.host.answer(Probe::Host, self.now).map(|good| &good.facts)
+    }
+
+    /// What the host knows of the instance, if the exporter is proven to be on it.
+    pub fn engine(&self) -> Known<&'a Engine> {
+        let instance = self.instance()?;
+        let engines = self.machine()?.engines.as_ref().map_err(Clone::clone)?;
+        if !instance.sees_us_on_its_host() {
+            return Err(Gap::not_applicable("the exporter is not on the instance's host"));
+        }
+        let name = instance.properties.instance_name.as_deref().unwrap_or("MSSQLSERVER");
+        engines
+            .iter()
+            .find(|engine| engine.instance.eq_ignore_ascii_case(name))
+            .ok_or_else(|| Gap::not_applicable("the host knows no instance of that name"))
     }
 
     /// The names of the instance.

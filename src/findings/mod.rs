@@ -19,6 +19,10 @@ pub mod ntlm;
 
 mod proposals;
 
+mod times;
+
+pub mod encryption;
+
 pub mod case;
 
 pub mod rules;
@@ -27,6 +31,9 @@ pub mod verdict;
 
 #[cfg(test)]
 mod silence;
+
+#[cfg(test)]
+mod account_matrix;
 
 pub use case::Case;
 

@@ -3,6 +3,7 @@
 
 use crate::expected::{self, Expected, NameEvidence, Names, Ports, ServiceAccount, SpnKind};
 use crate::model::account::AccountKey;
+use crate::model::condition::Condition;
 use crate::model::directory::{Account, AccountNames, Computer, DirectoryFacts, Lookup};
 use crate::model::dns::{DnsFacts, Forward};
 use crate::model::evidence::{Evidence, Probe};
@@ -13,6 +14,7 @@ use crate::model::observed::{Gap, Known, Now, Reason, unix_seconds};
 use crate::model::settings::{InstanceSettings, Settings};
 
 use super::delegation::{self, JudgedLink, Modes};
+use super::encryption::{self, Keys};
 use super::linked::{Link, Own};
 use super::spns::{self, JudgedSpn, Settling, Testimony};
 
@@ -48,6 +50,10 @@ pub struct Picture {
     pub account: Known<ServiceAccount>,
     /// The account as AD has it.
     pub holder: Known<AccountNames>,
+    /// What its object says about its state.
+    pub condition: Known<Condition>,
+    /// Whether it has AES keys.
+    pub aes_keys: Known<Keys>,
     /// The state of each expected SPN.
     pub spns: Known<Vec<JudgedSpn>>,
     /// What stands in the way of expecting more.
@@ -123,6 +129,10 @@ impl Picture {
             account_of(said.facts, &account.key)
         });
         let settling = settling(evidence, index, now);
+        let aes_keys = match (&testimony, &account) {
+            (Ok(said), Ok(account)) => encryption::aes_keys(said.facts, account),
+            (_, Err(gap)) | (Err(gap), _) => Err(gap.clone()),
+        };
         let judged = outline.expected.map(|list| {
             list.into_iter()
                 .map(|expected| spns::judge(expected, testimony.clone(), &account, &settling))
@@ -136,6 +146,8 @@ impl Picture {
             names: outline.names,
             ports: outline.ports,
             account: outline.account,
+            condition: account.as_ref().map(|account| account.condition.clone()).map_err(Clone::clone),
+            aes_keys,
             holder: account.map(|account| account.names.clone()),
             spns: judged,
             gaps: outline.gaps,

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::model::host::HostName;
-use crate::model::machine::{HostsLine, Machine};
+use crate::model::machine::{Engine, HostsLine, Machine};
 use crate::model::observed::{Failure, FailureKind, Gap, Known};
 
 /// What is read of this machine.
@@ -74,7 +74,16 @@ fn look(settings: &Settings, places: Option<&Places<'_>>) -> Result<Machine, Fai
         let text = format!("this machine says nothing about itself: {addresses}; {hosts_file}; {fqdn}");
         return Err(Failure::new(FailureKind::Internal, text));
     }
-    Ok(Machine { fqdn, addresses, hosts_file, domain })
+    Ok(Machine { fqdn, addresses, hosts_file, domain, engines: engines() })
+}
+
+/// Registry and process tokens of a Windows host. Elsewhere there are none, and the question does not arise.
+fn engines() -> Known<Vec<Engine>> {
+    Err(if cfg!(windows) {
+        Gap::disabled("this version does not read the registry and the processes of a Windows host yet")
+    } else {
+        Gap::not_applicable("only a Windows host has a registry and process tokens")
+    })
 }
 
 fn interface_addresses() -> Known<Vec<IpAddr>> {

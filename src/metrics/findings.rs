@@ -50,9 +50,14 @@ pub(super) const FAMILIES: &[Family] = &[
     },
 ];
 
+/// What came of this rule on the instance.
+pub(super) fn outcome(view: &View<'_>, name: &str) -> Option<Outcome> {
+    view.instance.findings.iter().find(|finding| finding.rule.name == name).map(|finding| finding.outcome)
+}
+
 /// 1 while the finding applies, 0 while it is clear, no sample otherwise.
 pub(super) fn applies(view: &View<'_>, name: &str, rows: &mut Rows) {
-    match view.instance.findings.iter().find(|finding| finding.rule.name == name).map(|f| f.outcome) {
+    match outcome(view, name) {
         Some(Outcome::Applies) => rows.add([], 1.0),
         Some(Outcome::Clear) => rows.add([], 0.0),
         Some(Outcome::Unknown | Outcome::NotApplicable) | None => {}

@@ -7,6 +7,7 @@ use crate::pipeline::{Assessment, InstanceAssessment};
 
 pub mod render;
 
+mod account;
 mod connections;
 mod delegation;
 mod exporter;
@@ -151,6 +152,7 @@ pub const FAMILIES: &[&[Family]] = &[
     probes::FAMILIES,
     instance::FAMILIES,
     spns::FAMILIES,
+    account::FAMILIES,
     delegation::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,

@@ -52,6 +52,13 @@ pub enum Change {
         /// The port.
         port: u16,
     },
+    /// Change something else about an account. Never active: what an administrator decides (JUDGEMENT 16, never 5).
+    Account {
+        /// What.
+        change: AccountChange,
+        /// Of which account.
+        account: AccountNames,
+    },
     /// Restart the SQL Server service.
     RestartService,
     /// T-SQL for the DBA to run, one batch.
@@ -67,4 +74,21 @@ pub enum Change {
     Dns(String),
     /// What no command can do, in words.
     Advice(String),
+}
+
+/// What an administrator may do about an account besides its SPNs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountChange {
+    /// Enable it.
+    Enable,
+    /// Unlock it, after the source of the wrong logons is found.
+    Unlock,
+    /// Clear its expiry date.
+    ClearExpiration,
+    /// Give it a new password: new keys too.
+    NewPassword,
+    /// Allow AES and nothing weaker.
+    UseAes,
+    /// No longer DES alone.
+    ClearDesOnly,
 }

@@ -97,6 +97,8 @@ pub struct Connections {
     pub open: BTreeMap<(AuthScheme, Transport, Origin), u64>,
     /// New connections seen since this exporter started (JUDGEMENT 11.4).
     pub opened: BTreeMap<(AuthScheme, Origin), u64>,
+    /// Seconds since the newest open connection was opened, at the moment of this look; absent where there is none.
+    pub newest: BTreeMap<(AuthScheme, Origin), f64>,
     /// How often counting had to start over because the server's clock went back.
     pub opened_gaps: u64,
     /// Remote connections on NTLM by client; asked only when there are any.

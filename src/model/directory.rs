@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::account::{AccountClass, AccountKey, Sid};
 use super::condition::Condition;
+use super::domain::DomainPolicy;
 use super::host::HostName;
 use super::instance::ClockReading;
 use super::observed::Known;
@@ -67,6 +68,8 @@ pub struct DirectoryFacts {
     pub accounts: BTreeMap<AccountKey, Known<Lookup<Account>>>,
     /// Computer objects asked for.
     pub computers: BTreeMap<AccountKey, Known<Lookup<Computer>>>,
+    /// What holds in our own domain and in those of the service accounts, by DNS name.
+    pub policies: BTreeMap<String, Known<DomainPolicy>>,
     /// What the exporter's own account may do that it should not (JUDGEMENT 15 `exporter_overprivileged`): the service
     /// accounts whose servicePrincipalName it may write (`allowedAttributesEffective`), by sAMAccountName.
     pub writable_accounts: Known<Vec<String>>,

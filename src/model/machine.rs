@@ -1,9 +1,12 @@
-//! What the machine says on which the exporter runs: its names, interface addresses, the hosts file.
+//! What the machine says on which the exporter runs: its names, interface addresses, the hosts file, and on Windows what it
+//! knows of its SQL Server instances.
 
 use std::net::IpAddr;
 
+use super::account::Sid;
 use super::host::HostName;
 use super::observed::Known;
+use super::spn::Spn;
 
 /// One look at this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,32 @@ pub struct Machine {
     pub hosts_file: Known<Vec<HostsLine>>,
     /// The DNS domain of this host (`search` or the FQDN's suffix): the default of `directory.domain`.
     pub domain: Option<HostName>,
+    /// The SQL Server instances of this host, as its registry and its processes show them. Windows only.
+    pub engines: Known<Vec<Engine>>,
+}
+
+/// What Windows knows of an instance on this host and SQL Server itself does not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// Instance name; `MSSQLSERVER` is the default one.
+    pub instance: String,
+    /// `SuperSocketNetLib\ExtendedProtection`.
+    pub extended_protection: Known<ExtendedProtection>,
+    /// `SuperSocketNetLib\AcceptedSPNs`: further SPNs that extended protection lets in.
+    pub accepted_spns: Known<Vec<Spn>>,
+    /// The owner of the process's token: the account it really runs as.
+    pub runs_as: Known<Sid>,
+}
+
+/// Extended Protection for Authentication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtendedProtection {
+    /// 0.
+    Off,
+    /// 1: used with clients that can.
+    Allowed,
+    /// 2: others are turned away.
+    Required,
 }
 
 /// A line of the hosts file.

@@ -7,6 +7,8 @@ pub mod delegation;
 
 pub mod setspn;
 
+pub mod powershell;
+
 /// One step of a remedy as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -96,6 +98,11 @@ pub fn step(change: &Change) -> Step {
                 entries.join(", ")
             ),
         ),
+        Change::Account { change, account } => Step {
+            text: format!("{}: {}", printable(&account.nt_name()), powershell::words(*change)),
+            command: powershell::line(*change, account),
+            by: By::DirectoryAdministrator,
+        },
         Change::RestartService => by_hand(
             By::DatabaseAdministrator,
             "restart the SQL Server service in a maintenance window".to_owned(),

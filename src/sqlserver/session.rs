@@ -217,6 +217,7 @@ impl Session {
         Ok(Connections {
             open: counts.open,
             opened: self.tally.opened().clone(),
+            newest: counts.newest,
             opened_gaps: self.tally.gaps(),
             ntlm_clients,
         })

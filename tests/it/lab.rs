@@ -11,6 +11,8 @@ pub(crate) mod reading;
 
 mod scenarios;
 
+mod accounts;
+
 mod binds;
 
 mod lockout;

@@ -152,6 +152,15 @@ def write_accounts(a, db, base):
     modify(f"CN={a.host.upper()},OU=Domain Controllers,{base}", ldb.FLAG_MOD_ADD, servicePrincipalName=names)
 
 
+def date_aes_keys(samdb, base):
+    """The group of RID 521 tells since when a domain makes AES keys. A domain of today would call every older password of a
+    scenario one without: this one is as if it were of January 2020. The attribute is the DC's own, so below its rules."""
+    raw = ldb.Ldb(f"{samdb}.d/{base.upper()}.ldb")
+    message = ldb.Message(ldb.Dn(raw, f"CN=Read-only Domain Controllers,CN=Users,{base}"))
+    message["whenCreated"] = ldb.MessageElement("20200115080000.0Z", ldb.FLAG_MOD_REPLACE, "whenCreated")
+    raw.modify(message)
+
+
 def write_dns(a, db):
     """Reverse zones for every address, the DC's PTR, the twin's records, and stub zones of neighbour forests."""
     zones = records.Zones(db)
@@ -223,6 +232,7 @@ def main():
     write_accounts(a, db, samba.dn_from_dns_name(a.dns))
     write_dns(a, db)
     db.transaction_commit()
+    date_aes_keys(made.paths.samdb, samba.dn_from_dns_name(a.dns))
     write_client_files(a, lp)
 
 

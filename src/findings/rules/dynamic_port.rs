@@ -22,31 +22,53 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Judged {
-    each(case, |spn| matches!(spn.status, Status::Good))
+    each(case, Prospect::KeptUp)
 }
 
-/// A subject for each dynamic port whose SPN is in a state that the caller wants.
-pub(super) fn each(case: &Case<'_>, wanted: impl Fn(&JudgedSpn) -> bool) -> Judged {
+/// What becomes of the SPN of a dynamic port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prospect {
+    /// It is good today, and the account registers the next port's itself.
+    KeptUp,
+    /// It is not good, or the account cannot register the next port's.
+    AtRisk,
+}
+
+/// A subject for each dynamic port with this prospect.
+pub(super) fn each(case: &Case<'_>, wanted: Prospect) -> Judged {
     let live = case.ports().map(|ports| ports.live.iter());
-    Judged::each(live, "no TCP port", |live| judge(case, live, &wanted))
+    Judged::each(live, "no TCP port", |live| judge(case, live, wanted))
 }
 
-fn judge(case: &Case<'_>, live: &LivePort, wanted: impl Fn(&JudgedSpn) -> bool) -> Known<Option<Subject>> {
+fn prospect(case: &Case<'_>, judged: &JudgedSpn) -> Known<Prospect> {
+    match &judged.status {
+        Status::Unknown(gap) => Err(gap.clone()),
+        Status::Missing | Status::Duplicate | Status::Misplaced => Ok(Prospect::AtRisk),
+        Status::Good => match case.account()?.condition.registers_itself.clone()? {
+            true => Ok(Prospect::KeptUp),
+            false => Ok(Prospect::AtRisk),
+        },
+    }
+}
+
+fn judge(case: &Case<'_>, live: &LivePort, wanted: Prospect) -> Known<Option<Subject>> {
     if !live.is_dynamic.clone()? {
         return Ok(None);
     }
     let spn = Spn::with_port(&case.names()?.primary, live.port);
     let judged = case.spn(&spn)?.ok_or_else(|| Gap::peer_failed(format!("{} is not judged", spn.label())))?;
-    if let Status::Unknown(gap) = &judged.status {
-        return Err(gap.clone());
-    }
-    if !wanted(judged) {
+    if prospect(case, judged)? != wanted {
         return Ok(None);
     }
     let entries = entries(case);
     let text =
         format!("port {} was chosen at start (TCP Dynamic Ports under {})", live.port, entries.join(", "));
-    Ok(Some(Subject::new(spn.label(), text).then(Change::SetStaticPort { entries, port: live.port })))
+    let mut subject = Subject::new(spn.label(), text);
+    if wanted == Prospect::AtRisk && matches!(judged.status, Status::Good) {
+        subject =
+            subject.line("its SPN is good today, but the account cannot register that of the next port");
+    }
+    Ok(Some(subject.then(Change::SetStaticPort { entries, port: live.port })))
 }
 
 /// The registry entries in use: the KB's remedy branches on them.
@@ -62,6 +84,7 @@ fn entries(case: &Case<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::observed::Known;
     use crate::samples::{Bench, Seen};
 
     const PORT: &str = "MSSQLSvc/sql01.corp.contoso.com:50123";
@@ -69,13 +92,21 @@ mod tests {
     #[test]
     fn outcomes() {
         let judge = |bench: Bench| bench.judge(&super::RULE);
-        let dynamic = || Bench::new().dynamic_port(50_123);
+        let registers = |may: Known<bool>| {
+            Bench::new().dynamic_port(50_123).with(|bench| bench.condition.registers_itself = may)
+        };
+        let dynamic = || registers(Ok(true));
         assert_eq!(judge(dynamic()), Seen::applies(&[PORT]));
         assert_eq!(judge(Bench::new()), Seen::clear());
+        assert_eq!(judge(registers(Ok(false))), Seen::clear());
+        assert_eq!(judge(registers(Err(Bench::refused()))), Seen::unknown());
         assert_eq!(judge(dynamic().spns("svc_old", &[PORT])), Seen::clear());
         assert_eq!(judge(dynamic().no_directory()), Seen::unknown());
         let blind = dynamic().with(|bench| bench.instance.registry = Err(Bench::refused()));
         assert_eq!(judge(blind), Seen::unknown());
+        let two =
+            dynamic().with(|bench| bench.also_listen(50_124)).not_asked(&PORT.replace("50123", "50124"));
+        assert_eq!(judge(two), Seen::applies(&[PORT]).and_unknown());
         assert_eq!(judge(Bench::new().ports(&[])), Seen::not_applicable());
     }
 }

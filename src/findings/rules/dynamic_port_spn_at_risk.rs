@@ -1,26 +1,26 @@
 //! `dynamic_port_spn_at_risk`: the instance chose its port itself and that port's SPN is not good: each restart may bring a
 //! port without an SPN.
 
-use crate::findings::spns::Status;
 use crate::findings::{Case, Judged, Rule, Scope, Severity};
 
-use super::dynamic_port::each;
+use super::dynamic_port::{Prospect, each};
 
 pub(super) const RULE: Rule = Rule {
     name: "dynamic_port_spn_at_risk",
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The instance chose its port itself and the SPN of that port is not good: the account does not keep it up, \
-              and the next restart may bring yet another port.",
-    seen: "A live port that is no configured static port, and the state of its SPN.",
+    meaning: "The instance chose its port itself, and the account does not keep that port's SPN up: it is not good, or the \
+              account may not register the one of the next port, which a restart may bring.",
+    seen: "A live port that is no configured static port, the state of its SPN, and whether the account may write its own \
+           SPNs.",
     repair: "Give the instance a static port and register its SPN.",
     source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",
     check,
 };
 
 fn check(case: &Case<'_>) -> Judged {
-    each(case, |spn| !matches!(spn.status, Status::Good))
+    each(case, Prospect::AtRisk)
 }
 
 #[cfg(test)]
@@ -35,9 +35,15 @@ mod tests {
         let judge = |bench: Bench| bench.judge(&super::RULE);
         let risky = || Bench::new().dynamic_port(50_123).spns("svc_sql", &[NAME]);
         assert_eq!(judge(risky()), Seen::applies(&[PORT]));
-        assert_eq!(judge(Bench::new().dynamic_port(50_123)), Seen::clear());
+        // Its SPN is good today, and the account cannot register the next one.
+        assert_eq!(judge(Bench::new().dynamic_port(50_123)), Seen::applies(&[PORT]));
+        let registers =
+            Bench::new().dynamic_port(50_123).with(|bench| bench.condition.registers_itself = Ok(true));
+        assert_eq!(judge(registers), Seen::clear());
         assert_eq!(judge(Bench::new()), Seen::clear());
         assert_eq!(judge(risky().no_directory()), Seen::unknown());
+        let two = risky().with(|bench| bench.also_listen(50_124)).not_asked(&PORT.replace("50123", "50124"));
+        assert_eq!(judge(two), Seen::applies(&[PORT]).and_unknown());
         assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
         let change = risky().finding(&super::RULE).subjects[0].changes[0].clone();
         assert_eq!(change, Change::SetStaticPort { entries: vec!["IPAll".into()], port: 50_123 });

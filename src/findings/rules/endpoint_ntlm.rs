@@ -1,6 +1,7 @@
 //! `endpoint_ntlm`: replicas or mirroring partners talk NTLM: the endpoint is set so, or its SPN is not good.
 
 use crate::expected::SpnKind;
+use crate::findings::proposals;
 use crate::findings::spns::Status;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
@@ -37,17 +38,14 @@ fn judge(case: &Case<'_>, endpoint: &Endpoint) -> Known<Option<Subject>> {
         return Ok(None);
     }
     let spn = Spn::with_port(&case.names()?.primary, endpoint.port);
-    match case.spn(&spn)?.map(|judged| (&judged.status, judged.expected.kind)) {
-        Some((Status::Unknown(gap), _)) => Err(gap.clone()),
-        Some((Status::Missing, SpnKind::Endpoint)) => {
+    let Some(judged) = case.spn(&spn)? else { return Ok(None) };
+    match (&judged.status, judged.expected.kind) {
+        (Status::Unknown(gap), _) => Err(gap.clone()),
+        (Status::Missing, SpnKind::Endpoint) => {
             let text = format!("the endpoint negotiates, and no account holds {}", spn.label());
-            let subject = Subject::new(name, text);
-            Ok(Some(match &case.picture.holder {
-                Ok(holder) => subject.then(Change::AddSpn { spn, account: holder.clone() }),
-                Err(gap) => subject.line(format!("the account is not known: {gap}")),
-            }))
+            Ok(Some(proposals::add(case, judged, Subject::new(name, text))))
         }
-        Some((Status::Good | Status::Missing | Status::Duplicate | Status::Misplaced, _)) | None => Ok(None),
+        (Status::Good | Status::Missing | Status::Duplicate | Status::Misplaced, _) => Ok(None),
     }
 }
 
@@ -67,6 +65,19 @@ mod tests {
         assert_eq!(judge(endpoint("NEGOTIATE").spns("svc_sql", &[SPN])), Seen::clear());
         assert_eq!(judge(endpoint("CERTIFICATE")), Seen::clear());
         assert_eq!(judge(endpoint("NEGOTIATE").no_directory()), Seen::unknown());
+        let two = endpoint("NTLM").endpoint(5023, "NEGOTIATE").not_asked(&SPN.replace("5022", "5023"));
+        assert_eq!(judge(two), Seen::applies(&[NAME]).and_unknown());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn nothing_is_added_to_a_protected_account() {
+        let commands = |is_protected: bool| {
+            let bench = Bench::new().endpoint(5022, "NEGOTIATE");
+            let finding = bench.with(|bench| bench.is_protected = is_protected).finding(&super::RULE);
+            Bench::commands(&finding.subjects[0])
+        };
+        assert_eq!(commands(false), [format!("setspn -U -S {SPN} CORP\\svc_sql")]);
+        assert_eq!(commands(true), Vec::<String>::new());
     }
 }

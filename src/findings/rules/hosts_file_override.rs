@@ -67,6 +67,7 @@ fn subject(line: &HostsLine, what: &str) -> Subject {
 
 #[cfg(test)]
 mod tests {
+    use super::Forward;
     use crate::samples::{Bench, FQDN, Seen};
 
     #[test]
@@ -81,6 +82,13 @@ mod tests {
         assert_eq!(judge(line("10.9.9.9", "unrelated.example")), Seen::clear());
         assert_eq!(judge(line("127.0.1.1", FQDN)), Seen::clear());
         assert_eq!(judge(line("10.9.9.9", FQDN).with(|bench| bench.dns = None)), Seen::unknown());
+        // The second line names another own name, whose look-up failed.
+        let two = line("10.9.9.9", FQDN).with(|bench| {
+            bench.additional_name("sales.corp.contoso.com");
+            bench.hosts_line("10.9.9.9", &["sales.corp.contoso.com"]);
+            bench.forward("sales.corp.contoso.com", Forward::Failed("timed out".into()));
+        });
+        assert_eq!(judge(two), Seen::applies(&["line 1"]).and_unknown());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
     }
 }

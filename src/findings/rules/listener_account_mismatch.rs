@@ -66,6 +66,9 @@ mod tests {
         assert_eq!(judge(right), Seen::clear());
         assert_eq!(judge(other().hidden("svc_sql")), Seen::unknown());
         assert_eq!(judge(other().no_directory()), Seen::unknown());
+        let second = LISTENER.replace("aglist", "agsales");
+        let two = other().listener("AGSALES", Some(1433)).not_asked(&second);
+        assert_eq!(judge(two), Seen::applies(&[LISTENER]).and_unknown());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
         let finding = other().finding(&super::RULE);
         assert_eq!(Bench::commands(&finding.subjects[0]), Vec::<String>::new());

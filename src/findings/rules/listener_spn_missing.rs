@@ -2,6 +2,7 @@
 //! itself.
 
 use crate::expected::SpnKind;
+use crate::findings::proposals;
 use crate::findings::spns::Status;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::account::AccountClass;
@@ -30,10 +31,7 @@ fn check(case: &Case<'_>) -> Judged {
             let subject = Subject::new(label, format!("{}; no account holds it", spn.expected.why));
             Ok(Some(match &case.picture.holder {
                 Ok(holder) if holder.class == AccountClass::Computer => subject.then(one_account_for_all()),
-                Ok(holder) => {
-                    subject.then(Change::AddSpn { spn: spn.expected.spn.clone(), account: holder.clone() })
-                }
-                Err(gap) => subject.line(format!("the account is not known: {gap}")),
+                Ok(_) | Err(_) => proposals::add(case, spn, subject),
             }))
         }
         Status::Good | Status::Duplicate | Status::Misplaced => Ok(None),
@@ -63,9 +61,19 @@ mod tests {
         assert_eq!(judge(missing().spns("svc_sql", &[LISTENER])), Seen::clear());
         assert_eq!(judge(missing().no_directory()), Seen::unknown());
         assert_eq!(judge(missing().not_asked(LISTENER)), Seen::unknown());
+        let second = LISTENER.replace("aglist", "agsales");
+        let two = missing().listener("AGSALES", Some(1433)).not_asked(&second);
+        assert_eq!(judge(two), Seen::applies(&[LISTENER]).and_unknown());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
         let commands = Bench::commands(&missing().finding(&super::RULE).subjects[0]);
         assert_eq!(commands, [format!("setspn -U -S {LISTENER} CORP\\svc_sql")]);
+    }
+
+    #[test]
+    fn nothing_is_added_to_a_protected_account() {
+        let missing = Bench::new().listener("AGLIST", Some(1433)).spns("svc_sql", &[PORT]);
+        let finding = missing.with(|bench| bench.is_protected = true).finding(&super::RULE);
+        assert_eq!(Bench::commands(&finding.subjects[0]), Vec::<String>::new());
     }
 
     #[test]

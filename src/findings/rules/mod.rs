@@ -2,9 +2,13 @@
 
 use super::Rule;
 
+mod account_disabled;
+mod account_expired;
+mod account_locked;
 mod account_not_found;
 mod alias_spn_elsewhere;
 mod alias_without_spn;
+mod cannot_register_spn;
 mod delegation_forbidden;
 mod delegation_missing;
 mod delegation_target_unusable;
@@ -12,10 +16,13 @@ mod dns_address_not_listening;
 mod duplicate_spn;
 mod dynamic_port;
 mod dynamic_port_spn_at_risk;
+mod encryption_mismatch;
 mod endpoint_ntlm;
 mod exporter_credentials_rejected;
 mod exporter_overprivileged;
+mod extended_protection_blocks_alias;
 mod forward_dns_missing;
+mod gmsa_not_retrievable;
 mod hosts_file_override;
 mod listener_account_mismatch;
 mod listener_spn_missing;
@@ -26,23 +33,29 @@ mod missing_spn;
 mod not_domain_joined;
 mod ntlm_fallback;
 mod outside_forest;
+mod password_expired;
+mod password_expiring;
 mod permission_missing;
 mod port_not_listening;
+mod rc4_removal_breaks;
 mod recommended_spn_elsewhere;
 mod remote_tcp_off;
 mod replication_lag;
+mod restart_after_password_change;
 mod restart_pending;
 mod reverse_dns_mismatch;
 mod reverse_dns_missing;
 mod reverse_dns_mixed;
 mod routing_url_mismatch;
 mod server_name_mismatch;
+mod service_account_changed_pending_restart;
 mod short_name_spn_elsewhere;
 mod spn_conflict;
 mod stale_spn;
 mod tcp_disabled;
 mod unconstrained_delegation;
 mod upn_shadows_spn;
+mod weak_encryption;
 mod wrong_dns_suffix;
 
 /// Rules that look at evidence alone, in the order of the catalogue.
@@ -63,6 +76,7 @@ pub const CAUSES: &[&Rule] = &[
     &malformed_spn::RULE,
     &upn_shadows_spn::RULE,
     &replication_lag::RULE,
+    &cannot_register_spn::RULE,
     &dynamic_port::RULE,
     &dynamic_port_spn_at_risk::RULE,
     &tcp_disabled::RULE,
@@ -70,10 +84,22 @@ pub const CAUSES: &[&Rule] = &[
     &restart_pending::RULE,
     &port_not_listening::RULE,
     &server_name_mismatch::RULE,
+    &extended_protection_blocks_alias::RULE,
+    &service_account_changed_pending_restart::RULE,
     &not_domain_joined::RULE,
+    &account_disabled::RULE,
+    &account_locked::RULE,
+    &account_expired::RULE,
+    &password_expired::RULE,
+    &password_expiring::RULE,
+    &restart_after_password_change::RULE,
+    &gmsa_not_retrievable::RULE,
     &local_account::RULE,
     &account_not_found::RULE,
     &outside_forest::RULE,
+    &encryption_mismatch::RULE,
+    &weak_encryption::RULE,
+    &rc4_removal_breaks::RULE,
     &delegation_missing::RULE,
     &delegation_target_unusable::RULE,
     &unconstrained_delegation::RULE,

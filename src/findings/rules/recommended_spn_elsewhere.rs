@@ -55,6 +55,8 @@ mod tests {
         assert_eq!(judge(Bench::new()), Seen::clear());
         assert_eq!(judge(Bench::new().spns("svc_sql", &[PORT])), Seen::clear());
         assert_eq!(judge(Bench::new().no_directory()), Seen::unknown());
+        let two = beside().endpoint(5022, "NEGOTIATE").not_asked("MSSQLSvc/sql01.corp.contoso.com:5022");
+        assert_eq!(judge(two), Seen::applies(&[NAME]).and_unknown());
         assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
         assert_eq!(Bench::commands(&beside().finding(&super::RULE).subjects[0]), Vec::<String>::new());
     }

@@ -36,8 +36,9 @@ mod tests {
     #[test]
     fn outcomes() {
         let judge = |bench: Bench| bench.judge(&super::RULE);
-        let lagging = Bench::new().spns("svc_sql", &[NAME]).at_home("svc_sql", &[NAME, PORT]);
-        assert_eq!(judge(lagging), Seen::applies(&[PORT]));
+        let lagging = || Bench::new().spns("svc_sql", &[NAME]).at_home("svc_sql", &[NAME, PORT]);
+        assert_eq!(judge(lagging()), Seen::applies(&[PORT]));
+        assert_eq!(judge(lagging().not_asked(NAME)), Seen::applies(&[PORT]).and_unknown());
         assert_eq!(judge(Bench::new()), Seen::clear());
         assert_eq!(judge(Bench::new().no_directory()), Seen::unknown());
         assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());

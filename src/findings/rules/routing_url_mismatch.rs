@@ -25,17 +25,24 @@ fn check(case: &Case<'_>) -> Judged {
 }
 
 fn judge(case: &Case<'_>, url: &str) -> Known<Option<Subject>> {
-    let (names, ports) = (case.names()?, case.ports()?);
-    let why = match routing_target(url) {
+    let target = routing_target(url);
+    let why = match &target {
         None => "is no URL of the form tcp://host:port".to_owned(),
-        Some((host, _)) if host != names.primary && !names.own.contains(&host) => {
-            format!("names {host}; clients know this instance as {}", names.primary)
+        Some((host, port)) => {
+            let names = case.names()?;
+            if *host != names.primary && !names.own.contains(host) {
+                format!("names {host}; clients know this instance as {}", names.primary)
+            } else if !case.ports()?.is_live(*port) {
+                format!("names port {port}, on which nothing listens")
+            } else {
+                return Ok(None);
+            }
         }
-        Some((_, port)) if !ports.is_live(port) => format!("names port {port}, on which nothing listens"),
-        Some(_) => return Ok(None),
     };
-    let port = ports.numbers().next().unwrap_or(1433);
-    let advice = format!("set the routing URL to tcp://{}:{port}", names.primary);
+    let advice = match (case.names(), case.ports().ok().and_then(|ports| ports.numbers().next())) {
+        (Ok(names), Some(port)) => format!("set the routing URL to tcp://{}:{port}", names.primary),
+        (Err(_), _) | (_, None) => "set the routing URL to tcp://<FQDN>:<live port>".to_owned(),
+    };
     Ok(Some(Subject::new(url, why).then(Change::Advice(advice))))
 }
 
@@ -62,6 +69,11 @@ mod tests {
         let blind =
             Bench::new().routing_url(url).with(|bench| bench.instance.listeners = Err(Bench::refused()));
         assert_eq!(judge(blind), Seen::unknown());
+        let two = Bench::new()
+            .routing_url("sql01:1433")
+            .routing_url(url)
+            .with(|bench| bench.instance.listeners = Err(Bench::refused()));
+        assert_eq!(judge(two), Seen::applies(&["sql01:1433"]).and_unknown());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
     }
 }

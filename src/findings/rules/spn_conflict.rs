@@ -48,6 +48,14 @@ fn check(case: &Case<'_>) -> Judged {
             ))
         }))
     })
+    // An instance whose account or SPNs are not known may be the one that clashes.
+    .and_gaps(
+        others
+            .iter()
+            .flat_map(|other| [other.account.as_ref().err(), other.spns.as_ref().err()])
+            .flatten()
+            .cloned(),
+    )
 }
 
 #[cfg(test)]
@@ -73,6 +81,8 @@ mod tests {
         assert_eq!(judge(second("CORP\\svc_sql")), Seen::clear());
         let blind = second("CORP\\svc_other").with(|bench| bench.instance.service = Err(Bench::refused()));
         assert_eq!(judge(blind), Seen::unknown());
+        let other_blind = Bench::new().second_instance(|instance| instance.service = Err(Bench::refused()));
+        assert_eq!(judge(other_blind), Seen::unknown());
         assert_eq!(judge(second("CORP\\svc_other").workgroup()), Seen::not_applicable());
     }
 }

@@ -1,5 +1,6 @@
 //! `upn_shadows_spn`: another account's userPrincipalName equals an SPN of ours; the KDC looks names up there too.
 
+use crate::findings::spns::JudgedSpn;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::observed::Known;
@@ -19,10 +20,13 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Judged {
     let spns = case.spns();
-    Judged::each(spns, "no SPN is expected", |spn| judge(case, spn.expected.spn.as_str()))
+    Judged::each(spns, "no SPN is expected", |spn| judge(case, spn))
 }
 
-fn judge(case: &Case<'_>, spn: &str) -> Known<Option<Subject>> {
+fn judge(case: &Case<'_>, judged: &JudgedSpn) -> Known<Option<Subject>> {
+    // An SPN that was not asked for is unknown, not free of a shadow.
+    judged.holders.as_ref().map_err(Clone::clone)?;
+    let spn = judged.expected.spn.as_str();
     let prefix = format!("{}@", spn.to_lowercase());
     let right = case.right_sid();
     let shadow = case.holders()?.iter().find(|holder| {
@@ -53,6 +57,8 @@ mod tests {
         };
         assert_eq!(judge(shadow()), Seen::applies(&[port]));
         assert_eq!(judge(Bench::new()), Seen::clear());
+        let name = "MSSQLSvc/sql01.corp.contoso.com";
+        assert_eq!(judge(shadow().not_asked(name)), Seen::applies(&[port]).and_unknown());
         assert_eq!(judge(Bench::new().no_directory()), Seen::unknown());
         assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
     }

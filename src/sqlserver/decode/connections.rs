@@ -20,7 +20,12 @@ pub struct Counts {
     pub open: Origins,
     /// Opened since the watermark.
     pub opened: BTreeMap<(AuthScheme, Origin), u64>,
+    /// Seconds since the newest of them was opened, by the server's clock alone.
+    pub newest: BTreeMap<(AuthScheme, Origin), f64>,
 }
+
+/// Seconds of a day, the unit of SQL Server's datetime as a number.
+const DAY: f64 = 86_400.0;
 
 /// The rows of `connections`.
 ///
@@ -29,7 +34,8 @@ pub struct Counts {
 pub fn counts(rows: &[Row]) -> Result<Counts, Undecodable> {
     let mut found = Counts::default();
     for row in rows {
-        found.now_local = Some(row.required_float("now_local")?);
+        let now_local = row.required_float("now_local")?;
+        found.now_local = Some(now_local);
         let origin = match row.required_text("origin")? {
             "own" => continue,
             "local" => Origin::Local,
@@ -41,6 +47,8 @@ pub fn counts(rows: &[Row]) -> Result<Counts, Undecodable> {
         let transport = transport(row.required_text("net_transport")?);
         add(found.open.entry((scheme, transport, origin)).or_default(), row.required_count("open_now")?);
         add(found.opened.entry((scheme, origin)).or_default(), row.required_count("opened")?);
+        let age = (now_local - row.required_float("newest_local")?) * DAY;
+        found.newest.entry((scheme, origin)).and_modify(|known| *known = known.min(age)).or_insert(age);
     }
     Ok(found)
 }

@@ -344,8 +344,11 @@ fn start_errors_are_the_numbers_and_not_ports() {
 }
 
 fn counted(scheme: &str, transport: &str, origin: &str, open: i64, opened: i64) -> Row {
+    // The newest of each was opened as many hours ago as there are.
+    let newest = 46_000.25 - open as f64 / 24.0;
+    let now = Value::Float(46_000.25);
     let values =
-        vec![text(scheme), text(transport), text(origin), Value::Float(46_000.25), int(open), int(opened)];
+        vec![text(scheme), text(transport), text(origin), now, int(open), int(opened), Value::Float(newest)];
     row(&queries::CONNECTIONS, values)
 }
 
@@ -362,6 +365,9 @@ fn connections_are_counted_in_closed_sets() {
     ])
     .unwrap();
     assert_eq!(found.now_local, Some(46_000.25));
+    // The youngest over all transports.
+    let age = found.newest[&(AuthScheme::Ntlm, Origin::Remote)];
+    assert!((age - 3_600.0).abs() < 0.01, "{age}");
     let open: Vec<_> = found.open.into_iter().collect();
     assert_eq!(
         open,

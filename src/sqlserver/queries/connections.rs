@@ -17,7 +17,8 @@ SELECT CAST(v.auth_scheme AS nvarchar(40)) AS auth_scheme,
        CAST(v.origin AS nvarchar(8)) AS origin,
        CAST(@now AS float) AS now_local,
        CAST(COUNT_BIG(*) AS bigint) AS open_now,
-       CAST(SUM(CASE WHEN v.connect_time > CAST(@P1 AS datetime) AND v.connect_time <= @now THEN 1 ELSE 0 END) AS bigint) AS opened
+       CAST(SUM(CASE WHEN v.connect_time > CAST(@P1 AS datetime) AND v.connect_time <= @now THEN 1 ELSE 0 END) AS bigint) AS opened,
+       CAST(MAX(v.connect_time) AS float) AS newest_local
 FROM (
   SELECT CAST(c.auth_scheme AS nvarchar(40)) AS auth_scheme, CAST(c.net_transport AS nvarchar(40)) AS net_transport,
          c.connect_time AS connect_time,
@@ -47,6 +48,7 @@ GROUP BY v.auth_scheme, v.net_transport, v.origin OPTION (MAXDOP 1)",
         ("now_local", Type::Float),
         ("open_now", Type::BigInt),
         ("opened", Type::BigInt),
+        ("newest_local", Type::Float),
     ],
     right: PERFORMANCE,
     optional: false,

@@ -99,11 +99,11 @@ impl Lab {
         }
     }
 
-    /// Replaces an attribute of an account or a group; without values it is removed.
+    /// Writes an attribute of an account as text, below the DC's own rules; without values removes it.
     pub(crate) fn set(&mut self, sam: &str, attribute: &str, values: &[&str]) {
         let answer =
             self.tool.ask(&json!({ "set": { "sam": sam, "attribute": attribute, "values": values } }));
-        assert_eq!(answer["ok"], true, "{sam}.{attribute}: {answer}");
+        assert_eq!(answer["ok"], true, "{sam} {attribute}: {answer}");
     }
 
     /// Takes out what was put in, and what the tests did to the accounts since.

@@ -1,7 +1,8 @@
 //! What the directory holds, read with OpenLDAP's `ldapsearch`: another program with other code than the exporter's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use super::domain::Lab;
 
@@ -75,6 +76,31 @@ impl<'a> Forest<'a> {
         let objects = objects(&self.ldapsearch(389, reader, &asked));
         let is_it = |name: &str| name.trim_end_matches(':').eq_ignore_ascii_case(attribute);
         objects.into_values().flatten().filter(|(name, _)| is_it(name)).map(|(_, value)| value).collect()
+    }
+
+    /// A number that the DC computes for the account.
+    pub(crate) fn computed(&self, sam: &str, attribute: &str) -> u64 {
+        let found = self.search(389, &self.account(sam), "(objectClass=*)", attribute);
+        let values = found.values().flatten().find(|(name, _)| name.eq_ignore_ascii_case(attribute));
+        values.map_or(0, |(_, value)| value.parse().unwrap())
+    }
+
+    /// Replaces an attribute of the account by the DC's own rules, as an administrator does; `None` removes it.
+    pub(crate) fn modify(&self, sam: &str, attribute: &str, value: Option<&str>) {
+        let values = value.map(|value| format!("{attribute}: {value}\n")).unwrap_or_default();
+        let ldif =
+            format!("dn: {}\nchangetype: modify\nreplace: {attribute}\n{values}-\n", self.account(sam));
+        let address = self.text(&format!("/servers/{}/ip", self.server));
+        let mut child = Command::new("ldapmodify")
+            .env("LDAPTLS_CACERT", self.text("/ca"))
+            .args(["-x", "-ZZ", "-H", &format!("ldap://{address}")])
+            .args(["-D", self.text("/administrator/user"), "-w", self.text("/administrator/password")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(ldif.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "ldapmodify {sam} {attribute}");
     }
 
     /// Searches as Administrator with StartTLS.

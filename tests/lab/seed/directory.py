@@ -27,10 +27,12 @@ ACCOUNT_PASSWORD = "Scen.ario-1"
 NORMAL_ACCOUNT, WORKSTATION_TRUST_ACCOUNT, DONT_EXPIRE_PASSWORD = 0x200, 0x1000, 0x10000
 # msDS-User-Account-Control-Computed, MS-ADTS 3.1.1.4.5.17
 LOCKOUT, PASSWORD_EXPIRED = 0x10, 0x800000
+# 1 March 2024, as in the loopback peers: before any service start of a scenario, after the domain began to make AES keys.
+PASSWORD_SET = 133537248000000000
 DAY = 86400 * 10**7  # in FILETIME's 100 ns
 NEVER = 0x7FFFFFFFFFFFFFFF
 CLASSES = {
-    "user": (["user"], NORMAL_ACCOUNT),
+    "user": (["user"], NORMAL_ACCOUNT | DONT_EXPIRE_PASSWORD),
     "computer": (["computer"], WORKSTATION_TRUST_ACCOUNT),
     "gmsa": (["msDS-GroupManagedServiceAccount"], WORKSTATION_TRUST_ACCOUNT),
     "smsa": (["msDS-ManagedServiceAccount"], WORKSTATION_TRUST_ACCOUNT),
@@ -156,6 +158,8 @@ class Directory:
         values = dict(account["attributes"])
         if account["dns"]:
             values["dNSHostName"] = [account["dns"]]
+        if account["class"] == "gmsa" and "msDS-GroupMSAMembership" not in values:
+            values["msDS-GroupMSAMembership"] = ["O:SYD:(A;;0xf01ff;;;DC)"]  # every computer of the domain may read the password
         if account["spns"]:
             values["servicePrincipalName"] = account["spns"] + values.pop("servicePrincipalName", [])
         control = CLASSES[account["class"]][1]
@@ -171,6 +175,9 @@ class Directory:
             values["lockoutTime"] = [str(now)]
         if computed & PASSWORD_EXPIRED and "pwdlastset" not in lower:
             values["pwdLastSet"] = [str(now - 400 * DAY)]
+            values.setdefault("userAccountControl", [str(control & ~DONT_EXPIRE_PASSWORD)])
+        if not computed & PASSWORD_EXPIRED and not lower & {"pwdlastset", "msds-userpasswordexpirytimecomputed"}:
+            values["pwdLastSet"] = [str(PASSWORD_SET)]
         expiry = pop(values, "msDS-UserPasswordExpiryTimeComputed", None)
         if expiry and "pwdlastset" not in lower:
             expiry = int(expiry[0])
@@ -180,6 +187,7 @@ class Directory:
             else:
                 age = -int(self.db.search(base=self.base, scope=ldb.SCOPE_BASE, attrs=["maxPwdAge"])[0]["maxPwdAge"][0])
                 values["pwdLastSet"] = [str(expiry - age if expiry else 0)]
+                values.setdefault("userAccountControl", [str(control & ~DONT_EXPIRE_PASSWORD)])
         return values
 
     def write(self, dn, attribute, texts):
@@ -209,6 +217,9 @@ class Directory:
             return ndr_pack(security.descriptor.from_sddl(text, security.dom_sid(self.db.get_domain_sid())))
         if lower == "unicodepwd":
             return f'"{text}"'.encode("utf-16-le")
+        relative = re.fullmatch(r"now([+-][0-9]+)([dh])", text)
+        if relative:  # a FILETIME so many days or hours from now
+            return str(samba.unix2nttime(int(time.time())) + int(relative[1]) * (DAY if relative[2] == "d" else DAY // 24)).encode()
         return text.encode()
 
     def find(self, who):

@@ -105,9 +105,21 @@ pub(super) fn account(domain: &Domain, rid: u32, specification: &AccountSpec) ->
         entry.set("msDS-SupportedEncryptionTypes", ["28"]);
     }
     for (attribute, values) in &specification.attributes {
-        entry.set(attribute, &values.0);
+        let stored = |value: &String| relative_time(value).unwrap_or_else(|| value.clone());
+        entry.set(attribute, values.0.iter().map(stored));
     }
     entry
+}
+
+/// `now-40d`, `now+3d`, `now-2h` in a scenario: a FILETIME so many days or hours from now.
+fn relative_time(text: &str) -> Option<String> {
+    let (number, unit) = text.strip_prefix("now")?.split_at_checked(text.len() - "now".len() - 1)?;
+    let seconds = match unit {
+        "d" => 86_400,
+        "h" => 3_600,
+        _ => return None,
+    };
+    Some(filetime(now() + number.parse::<i64>().ok()? * seconds).to_string())
 }
 
 /// The domain controller's own computer account.

@@ -1,0 +1,58 @@
+//! Which keys an account has, as far as the directory shows it: passwords set before the domain had AES gave none. Pure.
+
+use crate::findings::times::date;
+use crate::model::account::AccountClass;
+use crate::model::condition::PasswordSet;
+use crate::model::directory::{Account, DirectoryFacts};
+use crate::model::domain::DomainPolicy;
+use crate::model::observed::{Gap, Known};
+
+/// Whether an account has AES keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// It has.
+    Present,
+    /// Its password is older than the domain's first domain controller that made them. The group's date is a proxy:
+    /// "probably" (JUDGEMENT 6).
+    ProbablyAbsent {
+        /// The dates, as a sentence.
+        why: String,
+    },
+}
+
+/// Whether this account has AES keys. Only user accounts are asked: computers and managed accounts have them.
+///
+/// # Errors
+/// If pwdLastSet, or when the domain began to make AES keys, is not known.
+pub fn aes_keys(facts: &DirectoryFacts, account: &Account) -> Known<Keys> {
+    if account.names.class != AccountClass::User {
+        return Ok(Keys::Present);
+    }
+    let PasswordSet::At(set) = account.condition.password_set.clone()? else {
+        return Err(Gap::peer_failed("pwdLastSet is 0: it does not say how old the keys are"));
+    };
+    let since = policy_of(facts, account)?.aes_since.clone()?;
+    Ok(match set < since {
+        false => Keys::Present,
+        true => Keys::ProbablyAbsent {
+            why: format!(
+                "it probably has no AES keys: its password is of {}, the domain makes them since {}",
+                date(set),
+                date(since)
+            ),
+        },
+    })
+}
+
+/// What holds in the domain that the account lives in.
+fn policy_of<'a>(facts: &'a DirectoryFacts, account: &Account) -> Known<&'a DomainPolicy> {
+    let dn = account.names.dn.to_lowercase();
+    let is_home =
+        |name: &str| dn.ends_with(&name.split('.').map(|label| format!(",dc={label}")).collect::<String>());
+    // The longest name wins: a child domain's objects end like its parent's.
+    let home = facts.policies.iter().filter(|(name, _)| is_home(name)).max_by_key(|(name, _)| name.len());
+    match home {
+        Some((_, policy)) => policy.as_ref().map_err(Clone::clone),
+        None => Err(Gap::peer_failed(format!("the domain of {} has not been read", account.names.nt_name()))),
+    }
+}

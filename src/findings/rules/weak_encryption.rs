@@ -1,0 +1,59 @@
+//! `weak_encryption`: RC4 is all that the account allows. That RC4 is off is good news and never a finding.
+
+use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
+use crate::model::change::{AccountChange, Change};
+use crate::model::condition::Cipher;
+use crate::model::observed::Known;
+
+pub(super) const RULE: Rule = Rule {
+    name: "weak_encryption",
+    severity: Severity::Warning,
+    escalates: false,
+    scope: Scope::Domain,
+    meaning: "Tickets to this service are encrypted with RC4, which is weak and being removed: whoever asks for one can try \
+              passwords against it offline.",
+    seen: "msDS-SupportedEncryptionTypes names RC4 and no AES type.",
+    repair: "Allow AES for the account. If its password is very old, set a new one as well, which makes AES keys.",
+    source: "https://learn.microsoft.com/openspecs/windows_protocols/ms-kile/6cfc7b50-11ed-4b4d-846d-6f08f0812919",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Judged {
+    Judged::one(judge(case))
+}
+
+fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
+    let account = case.account()?;
+    let Some(types) = account.condition.encryption_types.clone()? else { return Ok(None) };
+    let is_aes = types.has(Cipher::Aes256) || types.has(Cipher::Aes128);
+    if is_aes || !types.has(Cipher::Rc4) {
+        return Ok(None);
+    }
+    let text = format!("msDS-SupportedEncryptionTypes names {types} and no AES");
+    let change = Change::Account { change: AccountChange::UseAes, account: account.names.clone() };
+    Ok(Some(Subject::new(account.names.nt_name(), text).then(change)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::condition::EncryptionTypes;
+    use crate::samples::{Bench, Seen};
+
+    #[test]
+    fn outcomes() {
+        let judge = |bench: Bench| bench.judge(&RULE);
+        let types = |types: Option<u32>| {
+            Bench::new().with(|bench| bench.condition.encryption_types = Ok(types.map(EncryptionTypes)))
+        };
+        assert_eq!(judge(types(Some(0x4))), Seen::applies(&["CORP\\svc_sql"]));
+        assert_eq!(judge(types(Some(0x7))), Seen::applies(&["CORP\\svc_sql"]));
+        for good in [None, Some(0), Some(0x18), Some(0x1c), Some(0x10), Some(0x3)] {
+            assert_eq!(judge(types(good)), Seen::clear(), "{good:?}");
+        }
+        let hidden = Bench::new().with(|bench| bench.condition.encryption_types = Err(Bench::refused()));
+        assert_eq!(judge(hidden), Seen::unknown());
+        assert_eq!(judge(types(Some(4)).service_account(".\\bob")), Seen::not_applicable());
+        assert_eq!(judge(types(Some(4)).workgroup()), Seen::not_applicable());
+    }
+}
