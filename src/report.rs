@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use crate::findings::delegation::{JudgedLink, LinkState, Way};
 use crate::findings::spns::{JudgedSpn, Status};
+use crate::findings::times::date;
 use crate::findings::verdict::Verdict;
 use crate::findings::{Finding, Outcome, Severity, Subject};
 use crate::model::change::Change;
+use crate::model::condition::{Condition, PasswordSet};
 use crate::model::connections::{AuthScheme, Origin};
 use crate::model::directory::AccountNames;
 use crate::model::evidence::Probe;
@@ -108,6 +110,10 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
         (Ok(account), Err(gap)) => row("account", &format!("{}; {gap}", account.shown)),
         (Err(gap), _) => row("account", &gap.to_string()),
     }
+    if let Ok(condition) = &picture.condition {
+        row("password", &password(condition));
+        row("encryption", &encryption(condition));
+    }
     match &picture.ports {
         Ok(ports) => {
             let list: Vec<String> = ports
@@ -165,6 +171,29 @@ fn link_text(judged: &JudgedLink) -> String {
         LinkState::Unknown(gap) => format!("not judged: {gap}"),
     };
     format!("{} -> {target}: {verdict}", link.name)
+}
+
+/// When it was set and when it ends.
+fn password(condition: &Condition) -> String {
+    let set = match &condition.password_set {
+        Ok(PasswordSet::At(set)) => format!("set {}", date(*set)),
+        Ok(PasswordSet::MustChange) => "has to be changed at the next logon".to_owned(),
+        Err(gap) => gap.to_string(),
+    };
+    match &condition.password_expires {
+        Ok(Some(expires)) => format!("{set}; expires {}", date(*expires)),
+        Ok(None) => format!("{set}; never expires"),
+        Err(gap) => format!("{set}; expiry: {gap}"),
+    }
+}
+
+/// What the account allows.
+fn encryption(condition: &Condition) -> String {
+    match &condition.encryption_types {
+        Ok(Some(types)) if types.names_a_cipher() => types.to_string(),
+        Ok(_) => "not set: the domain controllers' default holds".to_owned(),
+        Err(gap) => gap.to_string(),
+    }
 }
 
 fn spn_table(page: &mut String, instance: &InstanceAssessment) {

@@ -19,7 +19,7 @@ pub mod ntlm;
 
 mod proposals;
 
-mod times;
+pub mod times;
 
 pub mod encryption;
 

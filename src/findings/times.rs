@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// `Fri, 01 Mar 2024 00:00:00 GMT` of Unix seconds.
-pub(super) fn date(unix_seconds: f64) -> String {
+pub fn date(unix_seconds: f64) -> String {
     // The format has four-digit years; a peer's time beyond them is no date.
     const LAST: f64 = 253_402_300_799.0;
     if (0.0..=LAST).contains(&unix_seconds) {
@@ -14,7 +14,7 @@ pub(super) fn date(unix_seconds: f64) -> String {
 }
 
 /// `3 days`, `5 hours`, `12 minutes`, `40 seconds`: the largest unit of which there are at least two.
-pub(super) fn span(seconds: f64) -> String {
+pub fn span(seconds: f64) -> String {
     let seconds = seconds.abs();
     for (unit, name) in [(86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")] {
         if seconds >= 1.99 * unit {
