@@ -149,7 +149,10 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
     if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at)
         && let Ok(session) = &good.facts.own_session
     {
-        let local = if session.is_on_host() { ", local: NTLM would be by design" } else { "" };
+        // A SQL login takes no part in the choice between Kerberos and NTLM.
+        let is_integrated = !session.auth_scheme.eq_ignore_ascii_case("SQL");
+        let local =
+            if is_integrated && session.is_on_host() { ", local: NTLM would be by design" } else { "" };
         let sealed = if session.encrypted { "encrypted" } else { "not encrypted" };
         row(
             "own session",
@@ -640,6 +643,20 @@ mod tests {
         }
         let page = text(&bench.assess(), Detail::Names) + &json(&bench.assess(), Detail::Names).unwrap();
         assert!(!page.contains("sql02") && !page.contains("SQL02"), "{page}");
+    }
+
+    #[test]
+    fn ntlm_by_design_is_said_of_an_integrated_session_alone() {
+        let mut bench = Bench::new();
+        for (scheme, expected) in [
+            ("SQL", "SQL over TCP, encrypted\n"),
+            ("NTLM", "NTLM over TCP, encrypted, local: NTLM would be by design\n"),
+            ("KERBEROS", "KERBEROS over TCP, encrypted, local: NTLM would be by design\n"),
+        ] {
+            bench.instance.own_session.as_mut().unwrap().auth_scheme = scheme.to_owned();
+            let page = text(&bench.assess(), Detail::Full);
+            assert!(page.contains(&format!("own session  {expected}")), "{page}");
+        }
     }
 
     #[test]

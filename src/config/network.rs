@@ -6,7 +6,6 @@ use super::checked::Check;
 use super::errors::unexpected;
 use super::locate::KeyPath;
 use super::raw::{self, BindMethod};
-use crate::model::host::HostName;
 use crate::model::settings::DirectorySettings;
 use crate::{directory, web};
 
@@ -142,26 +141,11 @@ pub(super) fn directory(
     (settings, asked)
 }
 
-/// `ldap://` or `ldaps://`, a host, perhaps a port; nothing else of RFC 4516 has a meaning here.
+/// The URL of a directory server, its scheme in lower case.
 fn server_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
     let (scheme, authority) = text.split_once("://")?;
-    let scheme = scheme.to_ascii_lowercase();
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, tail) = rest.split_once(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            (None, if tail.is_empty() { None } else { Some(tail.strip_prefix(':')?) })
-        }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (Some(host), Some(port)),
-            None => (Some(authority), None),
-        },
-    };
-    let is_host = host.is_none_or(|host| HostName::parse(host).is_some());
-    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0));
-    (["ldap", "ldaps"].contains(&scheme.as_str()) && is_host && is_port)
-        .then(|| format!("{scheme}://{authority}"))
+    directory::is_server_url(text).then(|| format!("{}://{authority}", scheme.to_ascii_lowercase()))
 }
 
 #[cfg(test)]

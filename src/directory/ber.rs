@@ -1,146 +1,163 @@
-//! LDAP messages in BER, looked at without recursion: how long the first one is, and whether it is nested no deeper than any
-//! answer of a directory is. Decodes nothing but a result code.
+//! BER as LDAP uses it: definite lengths and tags of one octet (RFC 4511 5.1). Elements beside each other, read without
+//! recursion and counted, and elements written. Knows no LDAP.
 
-/// Octets of one message that are taken. A domain controller's entry with 1,500 values of 200 octets has 0.3 MB; a whole
-/// page of 1,000 such entries comes as 1,000 messages.
-pub(super) const MOST_OCTETS: usize = 8 * 1024 * 1024;
+use std::cell::Cell;
 
-/// Levels of one message. A search result entry has six (message, entry, attributes, attribute, values, value), controls and
-/// referrals fewer (RFC 4511 4.1, 4.5.2).
-const MOST_LEVELS: usize = 32;
+/// UNIVERSAL INTEGER.
+pub(super) const INTEGER: u8 = 0x02;
+/// UNIVERSAL OCTET STRING.
+pub(super) const OCTET_STRING: u8 = 0x04;
+/// UNIVERSAL OBJECT IDENTIFIER.
+#[cfg(any(feature = "gssapi", windows))]
+pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
+/// UNIVERSAL ENUMERATED.
+pub(super) const ENUMERATED: u8 = 0x0a;
+/// UNIVERSAL BOOLEAN.
+pub(super) const BOOLEAN: u8 = 0x01;
+/// UNIVERSAL SEQUENCE, constructed.
+pub(super) const SEQUENCE: u8 = 0x30;
+/// UNIVERSAL SET, constructed.
+pub(super) const SET: u8 = 0x31;
 
-/// What the first octets are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scan {
-    /// A whole message of so many octets.
-    Whole(usize),
-    /// The beginning of one.
-    More,
+/// What is wrong with octets, in words.
+pub(super) type Fault = String;
+
+/// Identifier and content.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Element<'a> {
+    pub(super) tag: u8,
+    pub(super) content: &'a [u8],
 }
 
-/// One element: where its content begins and ends, and whether it holds elements.
-struct Element {
-    start: usize,
-    end: usize,
-    is_constructed: bool,
-}
-
-/// Looks at the first message. LDAP's subset of BER has definite lengths only and no tag beyond 30 (RFC 4511 5.1).
-pub(super) fn scan(octets: &[u8]) -> Result<Scan, String> {
-    match octets.first() {
-        None => return Ok(Scan::More),
-        Some(0x30) => {}
-        Some(tag) => return Err(format!("no LDAP message: it begins with 0x{tag:02x}")),
-    }
-    let Some(message) = element(octets, 0)? else { return Ok(Scan::More) };
-    if message.end > MOST_OCTETS {
-        return Err(format!("a message of {} octets; at most {MOST_OCTETS} are taken", message.end));
-    }
-    let Some(octets) = octets.get(..message.end) else { return Ok(Scan::More) };
-    let mut ends = vec![message.end];
-    let mut at = message.start;
-    while let Some(end) = ends.last().copied() {
-        if at >= end {
-            ends.pop();
-            continue;
-        }
-        let inner = element(octets, at)?.filter(|inner| inner.end <= end);
-        let Some(inner) = inner else { return Err("an element is longer than what it stands in".to_owned()) };
-        if inner.is_constructed {
-            if ends.len() >= MOST_LEVELS {
-                return Err(format!("nested deeper than {MOST_LEVELS} levels"));
-            }
-            ends.push(inner.end);
-            at = inner.start;
-        } else {
-            at = inner.end;
-        }
-    }
-    Ok(Scan::Whole(message.end))
-}
-
-/// The element at this place; `None` if its header is cut off.
-fn element(octets: &[u8], at: usize) -> Result<Option<Element>, String> {
-    let (Some(tag), Some(first)) = (octets.get(at), octets.get(at + 1)) else { return Ok(None) };
+/// Octets of the header at the start, and of its content; `None` if the header is not all there. Lengths may have leading
+/// zeros: Active Directory always writes four octets.
+pub(super) fn header(octets: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
+    let Some(tag) = octets.first() else { return Ok(None) };
     // X.690 8.1.2.4: a tag number above 30 takes more octets.
     if tag & 0x1f == 0x1f {
-        return Err("a tag of several octets".to_owned());
+        return Err("not LDAP: a tag of several octets".to_owned());
     }
+    let Some(first) = octets.get(1) else { return Ok(None) };
     // X.690 8.1.3: the length in one octet below 128, else the number of octets that hold it.
-    let (length, start) = match first {
-        0x80 => return Err("an indefinite length".to_owned()),
-        short @ 0..0x80 => (usize::from(*short), at + 2),
-        long => {
-            let n = usize::from(long & 0x7f);
-            if n > 4 {
-                return Err(format!("a length in {n} octets"));
-            }
-            let Some(bytes) = octets.get(at + 2..at + 2 + n) else { return Ok(None) };
-            (bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)), at + 2 + n)
-        }
+    let n = match first {
+        short @ 0..0x80 => return Ok(Some((2, usize::from(*short)))),
+        0x80 => return Err("not LDAP: an indefinite length".to_owned()),
+        long => usize::from(long & 0x7f),
     };
-    let end = start.checked_add(length).ok_or("a length beyond all bounds")?;
-    Ok(Some(Element { start, end, is_constructed: tag & 0x20 != 0 }))
+    if n > size_of::<u32>() {
+        return Err(format!("not LDAP: a length in {n} octets"));
+    }
+    let Some(length) = octets.get(2..2 + n) else { return Ok(None) };
+    Ok(Some((2 + n, length.iter().fold(0, |length: usize, octet| (length << 8) | usize::from(*octet)))))
 }
 
-/// The result code of a whole message with an LDAPResult: message ID, then an element whose first part is the code
-/// (RFC 4511 4.1.9).
-pub(super) fn result_code(message: &[u8]) -> Option<u8> {
-    let whole = element(message, 0).ok()??;
-    let id = element(message, whole.start).ok()??;
-    let operation = element(message, id.end).ok()??;
-    let code = element(message, operation.start).ok()??;
-    // ENUMERATED, one octet: the codes in use are below 128.
-    match message.get(operation.start..code.end)? {
-        [0x0a, 1, code] => Some(*code),
-        _ => None,
+/// Elements beside each other. `left` is how many more may be read, here and inside of them.
+pub(super) struct Elements<'a, 'left> {
+    rest: &'a [u8],
+    left: &'left Cell<usize>,
+}
+
+impl<'a, 'left> Elements<'a, 'left> {
+    pub(super) const fn of(octets: &'a [u8], left: &'left Cell<usize>) -> Self {
+        Self { rest: octets, left }
     }
+
+    /// The next one, `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Element<'a>>, Fault> {
+        let Some(&tag) = self.rest.first() else { return Ok(None) };
+        self.left.set(self.left.get().checked_sub(1).ok_or("more elements than are taken")?);
+        let too_long = || "not BER: an element longer than what contains it".to_owned();
+        let (n, length) = header(self.rest)?.ok_or_else(too_long)?;
+        let (content, rest) =
+            self.rest.get(n..).and_then(|rest| rest.split_at_checked(length)).ok_or_else(too_long)?;
+        self.rest = rest;
+        Ok(Some(Element { tag, content }))
+    }
+
+    /// The content of the next one, which must have this tag.
+    pub(super) fn expect(&mut self, tag: u8) -> Result<&'a [u8], Fault> {
+        match self.next()? {
+            Some(element) if element.tag == tag => Ok(element.content),
+            Some(element) => Err(format!("0x{:02x} where LDAP has 0x{tag:02x}", element.tag)),
+            None => Err(format!("nothing where LDAP has 0x{tag:02x}")),
+        }
+    }
+
+    /// The same, for what must be text (LDAPString is UTF-8, RFC 4511 4.1.2).
+    pub(super) fn expect_text(&mut self, tag: u8) -> Result<&'a str, Fault> {
+        text(self.expect(tag)?)
+    }
+
+    /// The same, for a number that is never negative and fits.
+    pub(super) fn expect_number(&mut self, tag: u8) -> Result<u32, Fault> {
+        let octets = self.expect(tag)?;
+        if !(1..=size_of::<u32>()).contains(&octets.len()) {
+            return Err(format!("a number in {} octets", octets.len()));
+        }
+        Ok(octets.iter().fold(0, |number, octet| (number << 8) | u32::from(*octet)))
+    }
+
+    /// The elements inside the next one, which must have this tag.
+    pub(super) fn expect_inside(&mut self, tag: u8) -> Result<Self, Fault> {
+        let content = self.expect(tag)?;
+        Ok(self.within(content))
+    }
+
+    /// The elements inside this content, counted with the others.
+    pub(super) const fn within(&self, content: &'a [u8]) -> Self {
+        Self { rest: content, left: self.left }
+    }
+
+    /// That nothing follows.
+    pub(super) fn end(&self) -> Result<(), Fault> {
+        if self.rest.is_empty() { Ok(()) } else { Err("more parts than LDAP has there".to_owned()) }
+    }
+}
+
+/// LDAPString.
+pub(super) fn text(octets: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(octets).map_err(|_| "a text that is not UTF-8".to_owned())
+}
+
+/// Writes an element with these parts as its content.
+pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [&[tag, 0x84][..], &length, &content].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn nested(levels: usize) -> Vec<u8> {
-        let mut message = Vec::new();
-        for _ in 0..levels {
-            let mut outer = vec![0x30, 0x84];
-            outer.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-            outer.extend(&message);
-            message = outer;
-        }
-        message
-    }
-
     #[test]
-    fn whole_cut_and_wrong() {
-        // A bind response: id 1, success, empty names.
-        let bind = b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00";
-        assert_eq!(scan(bind), Ok(Scan::Whole(14)));
-        assert_eq!(result_code(bind), Some(0));
-        for cut in 0..bind.len() {
-            assert_eq!(scan(&bind[..cut]), Ok(Scan::More), "{cut}");
-        }
-        let two = [&bind[..], &bind[..5]].concat();
-        assert_eq!(scan(&two), Ok(Scan::Whole(14)));
-        for (octets, part) in [
-            (&b"HTTP/1.1 400"[..], "begins with 0x48"),
-            (b"\x30\x80\x00\x00", "indefinite"),
-            (b"\x30\x85\x01\x00\x00\x00\x00", "5 octets"),
-            (b"\x30\x84\x7f\xff\xff\xff", "at most"),
-            (b"\x30\x03\x1f\x81\x01", "several octets"),
-            (b"\x30\x03\x02\x05\x01", "longer than what it stands in"),
-            (b"\x30\x01\x02", "longer than what it stands in"),
+    fn headers() {
+        for (octets, expected) in [
+            (&[][..], Ok(None)),
+            (&[0x30], Ok(None)),
+            (&[0x30, 5], Ok(Some((2, 5)))),
+            (&[0x30, 0x84, 0, 0, 1], Ok(None)),
+            (&[0x30, 0x84, 0, 0, 1, 2], Ok(Some((6, 258)))),
+            (&[0x30, 0x80], Err("not LDAP: an indefinite length".to_owned())),
+            (&[0x30, 0x85], Err("not LDAP: a length in 5 octets".to_owned())),
+            (&[0x1f], Err("not LDAP: a tag of several octets".to_owned())),
         ] {
-            assert!(scan(octets).is_err_and(|cause| cause.contains(part)), "{octets:?}: {:?}", scan(octets));
+            assert_eq!(header(octets), expected, "{octets:?}");
         }
     }
 
     #[test]
-    fn depth_is_bounded() {
-        let fine = nested(MOST_LEVELS);
-        assert_eq!(scan(&fine), Ok(Scan::Whole(fine.len())));
-        assert!(scan(&nested(MOST_LEVELS + 2)).is_err());
-        assert!(scan(&nested(2_000)).is_err());
+    fn elements_stay_inside_of_what_contains_them_and_are_counted() {
+        let left = Cell::new(3);
+        let octets = element(SEQUENCE, &[&[2, 1, 7], &[4, 1, b'a'], &[4, 9, b'b']]);
+        let mut outer = Elements::of(&octets, &left);
+        let mut inner = outer.expect_inside(SEQUENCE).unwrap();
+        outer.end().unwrap();
+        assert_eq!(inner.expect_number(INTEGER), Ok(7));
+        assert_eq!(inner.expect_text(OCTET_STRING), Ok("a"));
+        assert!(inner.end().is_err());
+        assert_eq!(inner.expect(OCTET_STRING), Err("more elements than are taken".to_owned()));
+        left.set(1);
+        assert!(inner.expect(OCTET_STRING).unwrap_err().contains("longer than what contains it"));
     }
 }

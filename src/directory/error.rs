@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::observed::{Failure, FailureKind, Gap};
+use crate::model::observed::{Failure, FailureKind, Gap, Refuser};
 
 /// A failed exchange with a directory server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -183,6 +183,15 @@ impl Error {
         }
     }
 
+    /// Who rejected the identity. A missing secret or ticket was offered to nobody.
+    fn refuser(&self) -> Option<Refuser> {
+        match self {
+            Self::Credentials { .. } => Some(Refuser::Peer),
+            Self::AllFailed { first, .. } => first.refuser(),
+            _ => None,
+        }
+    }
+
     /// Whether no further server may be asked: a rejected identity is never offered again (JUDGEMENT 13), and what
     /// this build or configuration cannot do it cannot do elsewhere.
     pub(super) const fn stops(&self) -> bool {
@@ -234,7 +243,7 @@ impl Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(error.kind(), error.to_string())
+        Self::new(error.kind(), error.to_string()).refused_by(error.refuser())
     }
 }
 

@@ -31,8 +31,6 @@ pub(super) struct RootDse {
     pub(super) root_context: String,
     /// `configurationNamingContext`.
     pub(super) configuration: String,
-    /// `isGlobalCatalogReady`.
-    pub(super) is_catalog: bool,
     /// `currentTime`.
     pub(super) clock: Known<ClockReading>,
 }
@@ -106,7 +104,6 @@ async fn root_dse(link: &mut Link) -> Result<RootDse, Error> {
         context: needed("defaultNamingContext")?,
         root_context: needed("rootDomainNamingContext")?,
         configuration: needed("configurationNamingContext")?,
-        is_catalog: entry.text("isGlobalCatalogReady").is_some_and(|text| text.eq_ignore_ascii_case("true")),
         clock,
     })
 }

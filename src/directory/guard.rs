@@ -1,47 +1,24 @@
-//! Stands between a server and the LDAP crate: passes the server's bytes on message by message, each with a bounded size and
-//! nesting. The crate's BER parser recurses without a limit, so one deeply nested answer, before any bind, would overflow
-//! the stack and end the process; that is an abort and no panic. It also does the TLS, as it has to read what it checks.
-//!
-//! After a Kerberos bind without TLS the traffic is sealed (RFC 4752): the peer has proven who it is, and only bytes pass.
+//! Stands between a server and the LDAP crate, which parses by recursion, without limit, and panics at what it does not
+//! expect. The crate sees only answers to the search that it has asked for, and only such as the grammar allows; the server
+//! sees only searches. Everything else ends the connection. The crate's end is a socket pair inside this process.
 
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::io;
+use std::time::Duration;
 
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
 
-use super::ber::{self, Scan};
-use super::client::dial;
-use super::error::{Error, printable};
-use super::server::Server;
+use super::bind;
+use super::message::{self, Allowance, SEARCH_DONE, SEARCH_ENTRY, SEARCH_REFERENCE, SEARCH_REQUEST};
+use super::transport::{Channel, malformed};
 
-/// How TLS begins.
-#[derive(Debug, Clone)]
-pub(super) enum Opening {
-    /// Without TLS.
-    Plain,
-    /// TLS from the first byte.
-    Ldaps(Arc<ClientConfig>),
-    /// The extended operation StartTLS first (RFC 4511 4.14).
-    StartTls(Arc<ClientConfig>),
-}
+#[cfg(not(unix))]
+use std::net::TcpStream as LocalStream;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream as LocalStream;
 
-/// A guarded connection. Its task ends when this is dropped.
-#[derive(Debug)]
+/// A guarded connection. Dropping it closes it.
 pub(super) struct Guard {
-    task: JoinHandle<()>,
-    seen: Arc<Seen>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    violation: OnceLock<String>,
-    is_sealed: AtomicBool,
+    task: JoinHandle<io::Result<()>>,
 }
 
 impl Drop for Guard {
@@ -51,138 +28,169 @@ impl Drop for Guard {
 }
 
 impl Guard {
-    /// Connects, with TLS where wanted. Gives the end that the LDAP crate is to use: a pair inside this process, so that
-    /// nothing is readable from outside.
-    pub(super) async fn open(
-        server: &Server,
-        addresses: &[IpAddr],
-        opening: Opening,
-    ) -> Result<(Self, std::os::unix::net::UnixStream), Error> {
-        let name = server.to_string();
-        let io =
-            |cause: std::io::Error| Error::Unreachable { server: name.clone(), cause: cause.to_string() };
-        let mut stream = dial(server, addresses).await.map_err(io)?;
-        let (ours, theirs) = UnixStream::pair().map_err(io)?;
-        let theirs = theirs.into_std().map_err(io)?;
-        let seen = Arc::new(Seen::default());
-        let task = match opening {
-            Opening::Plain => tokio::spawn(relay(stream, ours, Arc::clone(&seen))),
-            Opening::Ldaps(config) => {
-                let stream = secure(stream, server, config).await?;
-                tokio::spawn(relay(stream, ours, Arc::clone(&seen)))
+    /// Starts to relay; gives the end that the LDAP crate is to use.
+    pub(super) fn start(server: Channel) -> io::Result<(Self, LocalStream)> {
+        let (ours, crates) = pair()?;
+        Ok((Self { task: tokio::spawn(relay(server, ours)) }, crates))
+    }
+
+    /// Why the connection ended; `None` if the server closed it in good order, or if it has not ended.
+    pub(super) async fn last_words(&mut self, wait: Duration) -> Option<io::Error> {
+        match tokio::time::timeout(wait, &mut self.task).await {
+            Ok(Ok(outcome)) => outcome.err(),
+            Ok(Err(_)) | Err(_) => None,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn pair() -> io::Result<(Channel, LocalStream)> {
+    let (ours, crates) = LocalStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((Channel::over(tokio::net::UnixStream::from_std(ours)?), crates))
+}
+
+/// Two ends of a TCP connection to ourselves, where there are no Unix sockets. Who else on this machine connects to the port
+/// while it is open is not taken for the other end.
+#[cfg(any(test, not(unix)))]
+fn pair_over_loopback() -> io::Result<(Channel, std::net::TcpStream)> {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+    let crates = std::net::TcpStream::connect(listener.local_addr()?)?;
+    loop {
+        let (ours, peer) = listener.accept()?;
+        if peer == crates.local_addr()? {
+            ours.set_nonblocking(true)?;
+            ours.set_nodelay(true)?;
+            crates.set_nodelay(true)?;
+            return Ok((Channel::over(tokio::net::TcpStream::from_std(ours)?), crates));
+        }
+    }
+}
+
+#[cfg(not(unix))]
+use pair_over_loopback as pair;
+
+/// One search after another, each to its end.
+async fn relay(mut server: Channel, mut crates: Channel) -> io::Result<()> {
+    while let Some(request) = crates.message().await? {
+        let (id, tag) = message::request(&request).map_err(malformed)?;
+        if tag != SEARCH_REQUEST {
+            return Err(io::Error::other(format!("0x{tag:02x} is no search")));
+        }
+        server.send(&request).await?;
+        let mut allowance = Allowance::default();
+        loop {
+            let Some(message) = server.message().await? else { return Ok(()) };
+            let answer = bind::read(&message, &mut allowance)?;
+            let is_of_search = matches!(answer.tag, SEARCH_ENTRY | SEARCH_REFERENCE | SEARCH_DONE);
+            if answer.id != id || !is_of_search {
+                return Err(malformed("not an answer to what was asked"));
             }
-            Opening::StartTls(config) => {
-                start_tls(&mut stream, &name).await?;
-                let stream = secure(stream, server, config).await?;
-                tokio::spawn(relay(stream, ours, Arc::clone(&seen)))
-            }
-        };
-        Ok((Self { task, seen }, theirs))
-    }
-
-    /// What the server sent that was not passed on, if anything.
-    pub(super) fn violation(&self) -> Option<&str> {
-        self.seen.violation.get().map(String::as_str)
-    }
-
-    /// From now on the traffic is sealed.
-    #[cfg(any(feature = "gssapi", windows))]
-    pub(super) fn seal(&self) {
-        self.seen.is_sealed.store(true, Ordering::Release);
-    }
-}
-
-async fn secure(
-    stream: TcpStream,
-    server: &Server,
-    config: Arc<ClientConfig>,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Error> {
-    let tls = |cause: String| Error::Tls { server: server.to_string(), cause };
-    let name = ServerName::try_from(server.host.clone()).map_err(|error| tls(error.to_string()))?;
-    TlsConnector::from(config).connect(name, stream).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset => {
-            tls(format!("{error} (a domain controller without a certificate hangs up)"))
-        }
-        _ => tls(error.to_string()),
-    })
-}
-
-/// LDAPMessage { 1, extendedReq { requestName 1.3.6.1.4.1.1466.20037 } } (RFC 4511 4.14.1), in BER.
-const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
-
-async fn start_tls(stream: &mut TcpStream, name: &str) -> Result<(), Error> {
-    let io = |cause: std::io::Error| Error::Unreachable { server: name.to_owned(), cause: cause.to_string() };
-    stream.write_all(START_TLS).await.map_err(io)?;
-    let mut answer = Vec::new();
-    let message = loop {
-        match ber::scan(&answer) {
-            Ok(Scan::Whole(length)) => break answer.get(..length).unwrap_or_default().to_vec(),
-            Ok(Scan::More) => {}
-            Err(cause) => {
-                return Err(Error::Malformed { server: name.to_owned(), asked: "StartTLS", cause });
-            }
-        }
-        if stream.read_buf(&mut answer).await.map_err(io)? == 0 {
-            return Err(io(std::io::ErrorKind::UnexpectedEof.into()));
-        }
-    };
-    match ber::result_code(&message) {
-        Some(0) => Ok(()),
-        Some(code) => {
-            let text = printable(&String::from_utf8_lossy(&message));
-            let cause = format!("StartTLS was declined: result {code}: {text}");
-            Err(Error::Tls { server: name.to_owned(), cause })
-        }
-        None => Err(Error::Malformed {
-            server: name.to_owned(),
-            asked: "StartTLS",
-            cause: "no extended response".to_owned(),
-        }),
-    }
-}
-
-async fn relay<S: AsyncRead + AsyncWrite + Send>(server: S, ours: UnixStream, seen: Arc<Seen>) {
-    let (from_server, to_server) = tokio::io::split(server);
-    let (from_us, to_us) = tokio::io::split(ours);
-    // Whichever direction ends first ends both: the LDAP crate then sees the end of its stream.
-    tokio::select! {
-        () = requests(from_us, to_server) => {}
-        () = answers(from_server, to_us, &seen) => {}
-    }
-}
-
-async fn requests<S: AsyncWrite>(mut from: ReadHalf<UnixStream>, mut to: WriteHalf<S>) {
-    let mut buffer = vec![0; 16 * 1024];
-    while let Ok(n @ 1..) = from.read(&mut buffer).await {
-        let sent =
-            to.write_all(buffer.get(..n).unwrap_or_default()).await.is_ok() && to.flush().await.is_ok();
-        if !sent {
-            return;
-        }
-    }
-}
-
-async fn answers<S: AsyncRead>(mut from: ReadHalf<S>, mut to: WriteHalf<UnixStream>, seen: &Seen) {
-    let mut buffer = Vec::new();
-    while let Ok(1..) = from.read_buf(&mut buffer).await {
-        let mut passed = 0;
-        while let Some(rest) = buffer.get(passed..).filter(|rest| !rest.is_empty()) {
-            if seen.is_sealed.load(Ordering::Acquire) {
-                passed = buffer.len();
+            crates.send(&message).await?;
+            if answer.is_last() {
                 break;
             }
-            match ber::scan(rest) {
-                Ok(Scan::Whole(length)) => passed += length,
-                Ok(Scan::More) => break,
-                Err(cause) => {
-                    let _ = seen.violation.set(cause);
-                    return;
-                }
-            }
         }
-        if to.write_all(buffer.get(..passed).unwrap_or_default()).await.is_err() {
-            return;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::directory::ber::element;
+    use crate::directory::message::{BIND_REQUEST, BIND_RESPONSE, EXTENDED_RESPONSE, write};
+
+    /// Both far ends of a relay, and the relay.
+    fn relayed() -> (DuplexStream, DuplexStream, JoinHandle<io::Result<()>>) {
+        let (server, far_server) = duplex(1 << 16);
+        let (crates, far_crate) = duplex(1 << 16);
+        (far_server, far_crate, tokio::spawn(relay(Channel::over(server), Channel::over(crates))))
+    }
+
+    fn search(id: u8) -> Vec<u8> {
+        write(id, &element(SEARCH_REQUEST, &[]))
+    }
+
+    fn result(id: u8, tag: u8) -> Vec<u8> {
+        write(id, &element(tag, &[&[10, 1, 0, 4, 0, 4, 0]]))
+    }
+
+    async fn take(stream: &mut DuplexStream, expected: &[u8]) {
+        let mut octets = vec![0; expected.len()];
+        stream.read_exact(&mut octets).await.unwrap();
+        assert_eq!(octets, expected);
+    }
+
+    #[tokio::test]
+    async fn searches_go_out_and_their_answers_come_in() {
+        let (mut server, mut crates, relay) = relayed();
+        for id in [1, 2] {
+            crates.write_all(&search(id)).await.unwrap();
+            take(&mut server, &search(id)).await;
+            let entry = write(id, &element(SEARCH_ENTRY, &[&element(4, &[]), &element(0x30, &[])]));
+            let reference = write(id, &element(SEARCH_REFERENCE, &[&element(4, &[b"ldap://dc2/"])]));
+            let answer = [entry, reference, result(id, SEARCH_DONE)].concat();
+            server.write_all(&answer).await.unwrap();
+            take(&mut crates, &answer).await;
         }
-        buffer.drain(..passed);
+        drop(crates);
+        relay.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_answers_nothing_ends_the_connection() {
+        for (answer, part) in [
+            (result(2, SEARCH_DONE), "not an answer"),
+            (result(1, BIND_RESPONSE), "not an answer"),
+            (result(1, EXTENDED_RESPONSE), "not an answer"),
+            (result(0, SEARCH_DONE), "not an answer"),
+            (result(0, EXTENDED_RESPONSE), "the server hangs up"),
+            (write(1, &element(SEARCH_ENTRY, &[])), "nothing where LDAP has"),
+            (b"HTTP/1.1".to_vec(), "not an LDAP message"),
+        ] {
+            let (mut server, mut crates, relay) = relayed();
+            crates.write_all(&search(1)).await.unwrap();
+            server.write_all(&answer).await.unwrap();
+            let mut passed = Vec::new();
+            crates.read_to_end(&mut passed).await.unwrap();
+            assert!(passed.is_empty(), "{answer:?}");
+            let error = relay.await.unwrap().unwrap_err();
+            assert!(error.to_string().contains(part), "{answer:?}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_it_was_asked_for_is_refused() {
+        let (mut server, mut crates, relay) = relayed();
+        crates.write_all(&search(1)).await.unwrap();
+        server.write_all(&[result(1, SEARCH_DONE), result(2, SEARCH_DONE)].concat()).await.unwrap();
+        take(&mut crates, &result(1, SEARCH_DONE)).await;
+        crates.write_all(&search(3)).await.unwrap();
+        assert!(relay.await.unwrap().unwrap_err().to_string().contains("not an answer"));
+    }
+
+    #[tokio::test]
+    async fn nothing_but_searches_leaves() {
+        let (mut server, mut crates, relay) = relayed();
+        // modifyRequest [APPLICATION 6].
+        for tag in [0x66, BIND_REQUEST] {
+            crates.write_all(&write(1, &element(tag, &[]))).await.unwrap();
+        }
+        assert!(relay.await.unwrap().is_err());
+        let mut sent = Vec::new();
+        server.read_to_end(&mut sent).await.unwrap();
+        assert!(sent.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_pair_over_loopback_is_with_ourselves() {
+        let (mut ours, theirs) = pair_over_loopback().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut theirs = tokio::net::TcpStream::from_std(theirs).unwrap();
+        theirs.write_all(&search(1)).await.unwrap();
+        assert_eq!(ours.message().await.unwrap(), Some(search(1)));
     }
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::client::{BindThreads, Protection, Reader, Scope, Search};
+use super::client::Reader;
 use super::error::Error;
+use super::kerberos::{self, BindThreads};
 use super::server::{Addressed, Server};
-use super::{Bind, Settings};
+use super::transport::Channel;
+use super::{Bind, Settings, bind, tls};
 use crate::model::host::HostName;
 
 /// How long a connection to any but the best server is kept: then the best one gets another chance.
@@ -166,53 +168,32 @@ impl Links {
         let known = HostName::parse(&server.host).and_then(|host| self.addresses.get(&host));
         let addresses = known.map(Vec::as_slice).unwrap_or_default();
         let is_protected = server.is_ldaps || self.settings.start_tls;
-        let protection =
-            if is_protected { Protection::Tls(self.settings.ca_file.as_deref()) } else { Protection::None };
-        let reader = match &self.settings.bind {
-            Bind::Simple { .. } if !is_protected => {
-                return Err(Error::SimpleWithoutTls { server: server.to_string() });
-            }
+        let name = server.to_string();
+        if matches!(self.settings.bind, Bind::Simple { .. }) && !is_protected {
+            return Err(Error::SimpleWithoutTls { server: name });
+        }
+        let tls = is_protected.then(|| tls::client_config(self.settings.ca_file.as_deref())).transpose();
+        let tls = tls.map_err(|cause| Error::Tls { server: name.clone(), cause })?;
+        let channel = match &self.settings.bind {
             Bind::Simple { user, password } => {
                 let secret = password.read().map_err(|cause| Error::NoCredentials { cause })?;
-                let mut reader = Reader::connect(server, addresses, protection).await?;
-                reader.bind_simple(user, &secret).await?;
-                reader
+                let mut channel = Channel::open(server, addresses, tls).await?;
+                bind::simple(&mut channel, &name, user, &secret).await?;
+                channel
             }
             Bind::Integrated => {
-                let mut reader = if is_protected {
-                    Reader::connect_directly(server, addresses, protection).await?
-                } else {
-                    Reader::connect(server, addresses, protection).await?
-                };
+                let mut channel = Channel::open(server, addresses, tls).await?;
                 let host = match server.addressed {
                     Addressed::ByName => server.host.clone(),
-                    Addressed::ByOther => own_name(&mut reader, server).await?,
+                    Addressed::ByOther => bind::own_name(&mut channel, &name).await?.as_str().to_owned(),
                 };
-                reader.bind_integrated(&host, &self.threads).await?;
-                reader
+                kerberos::bind(&mut channel, &name, &host, &self.threads).await?;
+                channel
             }
         };
+        let reader = Reader::over(channel, name).await?;
         Ok(Link { reader, server: server.clone(), site: None, since: Instant::now() })
     }
-}
-
-/// `dnsHostName` of the rootDSE, which may be read without a bind (MS-ADTS 3.1.1.3.2). Kerberos then proves that the
-/// server is who it said; Windows' own locator trusts an unauthenticated answer in the same way (MS-ADTS 6.3.6).
-async fn own_name(reader: &mut Reader, server: &Server) -> Result<String, Error> {
-    let search = Search {
-        asked: "rootDSE",
-        base: "",
-        scope: Scope::Base,
-        filter: "(objectClass=*)",
-        attributes: vec!["dnsHostName".to_owned()],
-    };
-    let found = reader.search(&search).await?;
-    let name = found.entries.first().and_then(|entry| entry.host_names("dnsHostName").into_iter().next());
-    name.map(|name| name.as_str().to_owned()).ok_or_else(|| Error::Malformed {
-        server: server.to_string(),
-        asked: "rootDSE",
-        cause: "no dnsHostName; name the server by its own name for a Kerberos bind".to_owned(),
-    })
 }
 
 fn is_still_wanted(link: &Link, servers: &[Server]) -> bool {

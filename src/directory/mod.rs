@@ -7,10 +7,16 @@ mod error;
 
 mod tls;
 
-#[cfg(unix)]
 mod ber;
 
-#[cfg(unix)]
+mod message;
+
+mod transport;
+
+mod bind;
+
+mod kerberos;
+
 mod guard;
 
 mod client;
@@ -43,10 +49,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::host::HostName;
-use crate::model::secret::SecretSource;
+use crate::model::secret::{INTEGRATED, SecretSource};
 
 pub use error::Error;
 pub use requests::{REQUESTS, Request};
+pub use server::is_server_url;
 pub use session::Session;
 
 /// How to reach and bind. The servers come with each question.
@@ -85,7 +92,7 @@ impl Settings {
     /// identity has no secret of ours that could change.
     pub fn identity(&self) -> (String, Option<SecretSource>) {
         match &self.bind {
-            Bind::Integrated => ("integrated".to_owned(), None),
+            Bind::Integrated => (INTEGRATED.to_owned(), None),
             Bind::Simple { user, password } => (user.clone(), Some(password.clone())),
         }
     }

@@ -31,7 +31,6 @@ pub(super) const ROOT_DSE: &[&str] = &[
     "rootDomainNamingContext",
     "configurationNamingContext",
     "currentTime",
-    "isGlobalCatalogReady",
 ];
 
 /// Of the LDAP ping.

@@ -42,35 +42,8 @@ pub(super) struct Server {
 impl Server {
     /// Reads `ldap://host[:port]` or `ldaps://host[:port]`.
     pub(super) fn parse(url: &str, role: Role) -> Result<Self, Error> {
-        let invalid = || Error::invalid_url(url);
-        let (scheme, rest) = url.trim().split_once("://").ok_or_else(invalid)?;
-        let is_ldaps = match scheme.to_ascii_lowercase().as_str() {
-            "ldap" => false,
-            "ldaps" => true,
-            _ => return Err(invalid()),
-        };
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(bracketed) => {
-                let (address, tail) = bracketed.split_once(']').ok_or_else(invalid)?;
-                address.parse::<Ipv6Addr>().map_err(|_| invalid())?;
-                (
-                    address.to_owned(),
-                    if tail.is_empty() { None } else { Some(tail.strip_prefix(':').ok_or_else(invalid)?) },
-                )
-            }
-            None => {
-                let (host, port) = match authority.rsplit_once(':') {
-                    Some((host, port)) => (host, Some(port)),
-                    None => (authority, None),
-                };
-                (HostName::parse(host).ok_or_else(invalid)?.as_str().to_owned(), port)
-            }
-        };
-        let port = match port {
-            Some(port) => port.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(invalid)?,
-            None => default_port(role, is_ldaps),
-        };
+        let (is_ldaps, host, port) = parts(url).ok_or_else(|| Error::invalid_url(url))?;
+        let port = port.unwrap_or_else(|| default_port(role, is_ldaps));
         let is_address = host.parse::<IpAddr>().is_ok() || !host.contains('.');
         let addressed = if is_address { Addressed::ByOther } else { Addressed::ByName };
         Ok(Self { is_ldaps, host, port, addressed })
@@ -86,12 +59,41 @@ impl Server {
             addressed: Addressed::ByOther,
         }
     }
+}
 
-    /// The Global Catalog of the same machine, if it listens on the usual ports.
-    pub(super) fn catalog_beside(&self) -> Option<Self> {
-        (self.port == default_port(Role::DomainController, self.is_ldaps))
-            .then(|| Self { port: default_port(Role::GlobalCatalog, self.is_ldaps), ..self.clone() })
-    }
+/// Whether a URL names a directory server: `ldap://host[:port]` or `ldaps://host[:port]`.
+pub fn is_server_url(url: &str) -> bool {
+    parts(url).is_some()
+}
+
+/// Whether it is LDAPS, the host, and the port if one is given; nothing else of RFC 4516 has a meaning here.
+fn parts(url: &str) -> Option<(bool, String, Option<u16>)> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let is_ldaps = match scheme.to_ascii_lowercase().as_str() {
+        "ldap" => false,
+        "ldaps" => true,
+        _ => return None,
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(bracketed) => {
+            let (address, tail) = bracketed.split_once(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            (address.to_owned(), if tail.is_empty() { None } else { Some(tail.strip_prefix(':')?) })
+        }
+        None => {
+            let (host, port) = match authority.rsplit_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (authority, None),
+            };
+            (HostName::parse(host)?.as_str().to_owned(), port)
+        }
+    };
+    let port = match port {
+        Some(port) => Some(port.parse::<u16>().ok().filter(|port| *port != 0)?),
+        None => None,
+    };
+    Some((is_ldaps, host, port))
 }
 
 const fn default_port(role: Role, is_ldaps: bool) -> u16 {
@@ -145,11 +147,8 @@ mod tests {
     }
 
     #[test]
-    fn a_catalog_is_guessed_only_beside_the_usual_ports() {
-        let server = |url| Server::parse(url, Role::DomainController).unwrap();
-        let catalog = server("ldaps://dc1.corp.contoso.com").catalog_beside().unwrap();
-        assert_eq!(catalog.to_string(), "ldaps://dc1.corp.contoso.com:3269");
-        assert_eq!(server("ldap://dc1.corp.contoso.com:10389").catalog_beside(), None);
-        assert_eq!(Server::of_domain("child.corp.contoso.com", &server("ldaps://dc1")).port, 636);
+    fn a_domain_is_asked_at_the_usual_ports() {
+        let like = Server::parse("ldaps://dc1:10636", Role::DomainController).unwrap();
+        assert_eq!(Server::of_domain("child.corp.contoso.com", &like).port, 636);
     }
 }

@@ -109,7 +109,7 @@ impl Session {
 
         let realms = realms(question, &round.forest);
         let filters = filter::forest(question, &realms);
-        let (catalog, catalog_url) = self.catalog(&round, question, &root, &server, &filters).await?;
+        let (catalog, catalog_url) = self.catalog(&round, question, &filters).await?;
 
         let accounts = self.locate(&mut round, &question.accounts, &catalog, Retry::AtHome).await?;
         let computers = self.locate(&mut round, &question.computers, &catalog, Retry::WithoutCatalog).await?;
@@ -223,20 +223,15 @@ impl Session {
         &mut self,
         round: &Round,
         question: &DirectoryQuestion,
-        root: &RootDse,
-        controller: &Server,
         filters: &[String],
     ) -> Result<(Known<Vec<Entry>>, Option<String>), Error> {
         if filters.is_empty() {
             return Ok((Ok(Vec::new()), None));
         }
-        let mut servers = match parse(&question.global_catalogs, Role::GlobalCatalog) {
+        let servers = match parse(&question.global_catalogs, Role::GlobalCatalog) {
             Ok(servers) => servers,
             Err(error) => return Ok((Err(error.gap()), None)),
         };
-        if servers.is_empty() && root.is_catalog {
-            servers.extend(controller.catalog_beside());
-        }
         if servers.is_empty() {
             let text = "no Global Catalog is known; set directory.global_catalogs";
             return Ok((Err(Gap::peer_failed(text)), None));

@@ -40,8 +40,7 @@ fn roots_of(path: &Path) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// The LDAP crate's own default is an empty store as soon as one of the system's certificates is unreadable; here the
-/// others still count.
+/// One certificate of the system that is unreadable spoils no other.
 fn roots_of_system() -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let loaded = rustls_native_certs::load_native_certs();
@@ -50,6 +49,38 @@ fn roots_of_system() -> Result<RootCertStore, String> {
         return Err("the system has no usable root certificates; set directory.ca_file".to_owned());
     }
     Ok(roots)
+}
+
+/// The channel binding of TLS with this server certificate, `tls-server-end-point` (RFC 5929 4.1): its hash, by the function
+/// of its own signature, or SHA-256 for MD5 and SHA-1. `None` where RFC 5929 defines none, as for Ed25519.
+#[cfg(any(feature = "gssapi", windows))]
+pub(super) fn channel_binding(certificate: &[u8]) -> Option<Vec<u8>> {
+    use aws_lc_rs::digest;
+
+    use super::ber::{Elements, OBJECT_IDENTIFIER, SEQUENCE};
+
+    /// pkcs-1 (RFC 8017 C) and ansi-X9-62 signatures (RFC 5758 3.2).
+    const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01";
+    const ECDSA: &[u8] = b"\x2a\x86\x48\xce\x3d\x04";
+
+    // Certificate, certificate and algorithm, and the object identifier of that (RFC 5280 4.1).
+    let left = std::cell::Cell::new(5);
+    let mut parts = Elements::of(certificate, &left).expect_inside(SEQUENCE).ok()?;
+    parts.expect(SEQUENCE).ok()?;
+    let algorithm = parts.expect_inside(SEQUENCE).ok()?.expect(OBJECT_IDENTIFIER).ok()?;
+    let hash = match algorithm.strip_prefix(RSA) {
+        Some([4 | 5 | 11]) => &digest::SHA256,
+        Some([12]) => &digest::SHA384,
+        Some([13]) => &digest::SHA512,
+        Some(_) => return None,
+        None => match algorithm.strip_prefix(ECDSA)? {
+            [1] | [3, 2] => &digest::SHA256,
+            [3, 3] => &digest::SHA384,
+            [3, 4] => &digest::SHA512,
+            _ => return None,
+        },
+    };
+    Some([b"tls-server-end-point:", digest::digest(hash, certificate).as_ref()].concat())
 }
 
 #[cfg(test)]
@@ -66,5 +97,44 @@ mod tests {
         assert!(client_config(Some(&empty)).unwrap_err().contains("holds no certificate"));
         std::fs::write(&empty, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
         assert!(client_config(Some(&empty)).is_err());
+    }
+
+    #[cfg(feature = "gssapi")]
+    #[test]
+    fn channel_binding_is_the_hash_of_the_certificate() {
+        use aws_lc_rs::digest;
+
+        let certificate = |algorithm: &[u8]| {
+            let algorithm = [&[0x06, u8::try_from(algorithm.len()).unwrap()], algorithm].concat();
+            super::super::ber::element(
+                0x30,
+                &[&[0x30, 0], &super::super::ber::element(0x30, &[&algorithm, &[5, 0]]), &[3, 1, 0]],
+            )
+        };
+        let rsa = |n| [b"\x2a\x86\x48\x86\xf7\x0d\x01\x01", &[n][..]].concat();
+        let ecdsa = |n: &[u8]| [b"\x2a\x86\x48\xce\x3d\x04", n].concat();
+        for (algorithm, hash) in [
+            (rsa(4), Some(&digest::SHA256)),
+            (rsa(5), Some(&digest::SHA256)),
+            (rsa(11), Some(&digest::SHA256)),
+            (rsa(12), Some(&digest::SHA384)),
+            (rsa(13), Some(&digest::SHA512)),
+            (rsa(10), None),
+            (ecdsa(&[1]), Some(&digest::SHA256)),
+            (ecdsa(&[3, 2]), Some(&digest::SHA256)),
+            (ecdsa(&[3, 3]), Some(&digest::SHA384)),
+            (ecdsa(&[3, 4]), Some(&digest::SHA512)),
+            // Ed25519 has no hash.
+            (b"\x2b\x65\x70".to_vec(), None),
+        ] {
+            let certificate = certificate(&algorithm);
+            let expected = hash
+                .map(|hash| [b"tls-server-end-point:", digest::digest(hash, &certificate).as_ref()].concat());
+            assert_eq!(channel_binding(&certificate), expected, "{algorithm:02x?}");
+        }
+        assert_eq!(channel_binding(b"nothing"), None);
+        let authority = peers::certificates::Authority::create().unwrap();
+        let der = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
+        assert_eq!(channel_binding(&der).unwrap().len(), 21 + 32);
     }
 }

@@ -15,6 +15,10 @@ mod accounts;
 
 mod binds;
 
+mod logins;
+
+mod exits;
+
 mod lockout;
 
 mod outage;

@@ -24,6 +24,8 @@ mod formats;
 
 mod hostile;
 
+mod hostile_ldap;
+
 #[cfg(feature = "gssapi")]
 mod lab;
 

@@ -182,7 +182,7 @@ fn who_may_register_its_own_spns() {
     ] {
         lab.apply(&file).unwrap();
         let sddl = match entry.starts_with("(OD") {
-            true => base.replace("D:(", &format!("D:{entry}(")).replacen("O:DAG:DAD:", "O:DAG:DAD:", 1),
+            true => base.replacen("D:(", &format!("D:{entry}("), 1),
             false => format!("{base}{entry}"),
         };
         lab.set(ACCOUNT, "nTSecurityDescriptor", &[&sddl]);

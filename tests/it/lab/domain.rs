@@ -84,7 +84,12 @@ impl Lab {
 
     /// Sends a signal to a domain controller: `STOP` hangs it, `CONT` wakes it up, `KILL` is its death.
     pub(crate) fn signal(&self, server: usize, signal: &str) {
-        let pid = self.about["servers"][server]["pid"].as_u64().unwrap();
+        self.signal_to(&format!("/servers/{server}/pid"), signal);
+    }
+
+    /// The same to the process whose id is at this path of what `up` says.
+    pub(crate) fn signal_to(&self, pointer: &str, signal: &str) {
+        let pid = self.about.pointer(pointer).and_then(Value::as_u64).unwrap();
         let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pid}")).status().unwrap();
         assert!(sent.success(), "kill -{signal} {pid}");
     }
@@ -110,6 +115,13 @@ impl Lab {
     pub(crate) fn clear(&mut self) {
         let answer = self.tool.ask(&json!({ "clear": true }));
         assert_eq!(answer["ok"], true, "{answer}");
+    }
+
+    /// Writes a keytab with the keys that the domain has for this principal now.
+    pub(crate) fn keytab(&self, principal: &str, file: &Path) {
+        let mut command = Command::new(tests().join("lab/keytab"));
+        let output = command.args([self.text("/servers/0/conf"), principal]).arg(file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

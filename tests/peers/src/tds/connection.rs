@@ -175,7 +175,7 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
             return hang(stream).await;
         }
         Behaviour::RefuseLogin { number, text } => Some(SqlError::denied(number, text)),
-        _ => login.check(&shared.options.users).err(),
+        _ => login.check(stream, &shared.options.users, shared.options.integrated.as_ref()).await?.err(),
     };
     login.accepted = refusal.is_none();
     // Nobody needs the password any more, least of all a log of the record.
@@ -185,6 +185,7 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
         return wire::send_message(stream, &login::refused(&error)).await;
     }
     let session = Session {
+        scheme: if login.principal.is_some() { "KERBEROS" } else { "SQL" },
         login: login.user,
         host: login.host,
         program: login.program,

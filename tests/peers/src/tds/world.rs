@@ -32,7 +32,9 @@ pub(crate) type Row = BTreeMap<String, super::spec::Cell>;
 pub(crate) struct Session {
     /// `@@SPID`.
     pub(crate) id: i64,
-    /// Login name.
+    /// `auth_scheme`.
+    pub(crate) scheme: &'static str,
+    /// Login name; of an integrated login DOMAIN\user.
     pub(crate) login: String,
     /// Client's claimed host.
     pub(crate) host: String,
