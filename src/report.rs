@@ -1,6 +1,8 @@
 //! An assessment for people and for programs: what `check` prints and `/explain` shows. Pure. Every text from a peer
 //! goes through `remedy::printable`.
 
+mod controllers;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -18,6 +20,8 @@ use crate::model::evidence::Probe;
 use crate::model::spn::Spn;
 use crate::pipeline::{Assessment, InstanceAssessment};
 use crate::remedy::{self, printable};
+
+pub use controllers::ControllerReport;
 
 /// How much is shown. The whole is an attack map: it is for loopback, for authenticated readers and for the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,9 @@ pub fn text(assessment: &Assessment, detail: Detail) -> String {
             Detail::Full => full(&mut page, assessment, index, instance),
             Detail::Names => names_only(&mut page, instance),
         }
+    }
+    if detail == Detail::Full {
+        controllers::table(&mut page, assessment);
     }
     page
 }
@@ -324,6 +331,9 @@ pub struct Report {
     pub judged_at: f64,
     /// The domain controller that answered, and when.
     pub directory: Option<Directory>,
+    /// The domain controllers in use, one row for each role.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub controllers: Vec<ControllerReport>,
     /// The instances, in the order of the configuration.
     pub instances: Vec<InstanceReport>,
 }
@@ -492,6 +502,7 @@ pub fn report(assessment: &Assessment, detail: Detail) -> Report {
             global_catalog: good.facts.server.global_catalog.clone(),
             asked_at: good.at.unix_seconds(),
         }),
+        controllers: if detail == Detail::Full { controllers::rows(assessment) } else { Vec::new() },
         instances: assessment.instances.iter().map(|instance| instance_report(instance, detail)).collect(),
     }
 }

@@ -157,6 +157,15 @@ fn join(first: &Error, others: &[Error]) -> String {
 }
 
 impl Error {
+    /// The failures it consists of, one for each server that was tried.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Self> {
+        let (first, others) = match self {
+            Self::AllFailed { first, others } => (&**first, others.as_slice()),
+            own => (own, &[][..]),
+        };
+        std::iter::once(first).chain(others)
+    }
+
     pub(super) fn invalid_url(url: &str) -> Self {
         Self::InvalidUrl { url: printable(url) }
     }

@@ -43,6 +43,10 @@ mod condition;
 
 mod holders;
 
+mod policy;
+
+mod controllers;
+
 mod session;
 
 use std::path::PathBuf;

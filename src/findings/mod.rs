@@ -17,6 +17,12 @@ pub mod delegation;
 
 pub mod ntlm;
 
+pub mod controllers;
+
+pub mod clocks;
+
+mod foreign;
+
 mod proposals;
 
 pub mod times;

@@ -9,6 +9,7 @@ pub mod render;
 
 mod account;
 mod connections;
+mod controllers;
 mod delegation;
 mod exporter;
 mod findings;
@@ -156,6 +157,7 @@ pub const FAMILIES: &[&[Family]] = &[
     delegation::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,
+    controllers::FAMILIES,
     findings::FAMILIES,
     process::FAMILIES,
 ];

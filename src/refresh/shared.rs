@@ -74,7 +74,7 @@ pub(super) fn directory(
 ) -> Task<DirectoryQuestion, DirectoryFacts, directory::Session> {
     let own = settings.clone();
     let (name, secret) = settings.identity();
-    let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(3);
+    let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(6);
     Task {
         due: Due::new(Probe::Directory, parts.intervals.directory),
         guard: settings.timeout.saturating_mul(servers),

@@ -24,3 +24,7 @@ mod lockout;
 mod outage;
 
 mod delegation;
+
+mod clock;
+
+mod trusts;

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Twins,
     /// `ad.fabrikam.com`, called FABRIKAM, whose DC refuses Kerberos inside TLS.
     OtherName,
+    /// One domain controller whose clock a test moves.
+    Clock,
 }
 
 /// A running lab.
@@ -57,6 +59,7 @@ impl Lab {
             Kind::OtherName => {
                 up.args(["--realm", "AD.FABRIKAM.COM", "--netbios", "FABRIKAM", "--strong-auth"])
             }
+            Kind::Clock => up.arg("--clock").arg(folder.path().join("clock")),
         };
         let log = folder.path().join("log");
         up.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
@@ -80,6 +83,11 @@ impl Lab {
     /// The address of a domain controller: 0 is dc1, 1 is its twin.
     pub(crate) fn address(&self, server: usize) -> &str {
         self.text(&format!("/servers/{server}/ip"))
+    }
+
+    /// Moves the clock of a [`Kind::Clock`], such as `+10m`.
+    pub(crate) fn move_clock(&self, offset: &str) {
+        std::fs::write(self.text("/clock"), format!("{offset}\n")).unwrap();
     }
 
     /// Sends a signal to a domain controller: `STOP` hangs it, `CONT` wakes it up, `KILL` is its death.
@@ -179,7 +187,7 @@ impl Drop for Tool {
 /// these tests takes the next one.
 fn claim(kind: Kind) -> (u8, TcpListener) {
     const FIRST: u8 = 60;
-    const KINDS: u8 = 3;
+    const KINDS: u8 = 4;
     const PROCESSES: u8 = 8;
     (0..PROCESSES)
         .map(|process| FIRST + process * KINDS + kind as u8)
