@@ -86,8 +86,11 @@ fn without_latencies(text: &str) -> String {
     for (n, part) in text.split(" ms").enumerate() {
         if n > 0 {
             let digits = steady.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-            steady.truncate(digits);
-            steady.push_str("<n> ms");
+            if digits < steady.len() {
+                steady.truncate(digits);
+                steady.push_str("<n>");
+            }
+            steady.push_str(" ms");
         }
         steady.push_str(part);
     }
