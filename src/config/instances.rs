@@ -92,11 +92,16 @@ fn instance(
         expect_short_names: raw.expect.short_names,
         local_addresses,
     };
-    let trust_server_certificate = raw.trust_server_certificate;
-    Some((
-        declared,
-        Settings { address, login, encryption: raw.encryption, trust_server_certificate, ca_file, timeout },
-    ))
+    let reached = Settings {
+        address,
+        login,
+        encryption: raw.encryption,
+        trust_server_certificate: raw.trust_server_certificate,
+        ca_file,
+        timeout,
+        linked_servers: raw.linked_servers,
+    };
+    Some((declared, reached))
 }
 
 /// What is pasted here by mistake is a connection string, with a password in it: it is not repeated.

@@ -107,6 +107,7 @@ section! {
         aliases: Vec<String> = Vec::new(),
         expect: Expect = Expect::default(),
         local_addresses: Vec<String> = Vec::new(),
+        linked_servers: bool = true,
         timeout: Period = Period::seconds(5),
     }
 }

@@ -10,6 +10,7 @@ pub mod render;
 mod account;
 mod connections;
 mod controllers;
+mod delegation;
 mod exporter;
 mod findings;
 mod instance;
@@ -153,6 +154,7 @@ pub const FAMILIES: &[&[Family]] = &[
     instance::FAMILIES,
     spns::FAMILIES,
     account::FAMILIES,
+    delegation::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,
     controllers::FAMILIES,

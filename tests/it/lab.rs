@@ -23,6 +23,8 @@ mod lockout;
 
 mod outage;
 
+mod delegation;
+
 mod clock;
 
 mod trusts;

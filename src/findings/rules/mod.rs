@@ -11,6 +11,9 @@ mod alias_without_spn;
 mod cannot_register_spn;
 mod clock_skew;
 mod clock_skew_exceeded;
+mod delegation_forbidden;
+mod delegation_missing;
+mod delegation_target_unusable;
 mod dns_address_not_listening;
 mod domain_controller_down;
 mod domain_controller_unreachable;
@@ -55,6 +58,7 @@ mod spn_conflict;
 mod stale_spn;
 mod tcp_disabled;
 mod trust_unusable;
+mod unconstrained_delegation;
 mod upn_shadows_spn;
 mod weak_encryption;
 mod wrong_dns_suffix;
@@ -101,6 +105,10 @@ pub const CAUSES: &[&Rule] = &[
     &encryption_mismatch::RULE,
     &weak_encryption::RULE,
     &rc4_removal_breaks::RULE,
+    &delegation_missing::RULE,
+    &delegation_target_unusable::RULE,
+    &unconstrained_delegation::RULE,
+    &delegation_forbidden::RULE,
     &forward_dns_missing::RULE,
     &reverse_dns_mismatch::RULE,
     &reverse_dns_mixed::RULE,
