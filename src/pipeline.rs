@@ -7,6 +7,7 @@ mod servers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::findings::controllers::controllers;
 use crate::findings::ntlm::{self, Tally};
 use crate::findings::picture::{Outline, Picture};
 use crate::findings::verdict::{Verdict, verdict};
@@ -15,6 +16,7 @@ use crate::model::account::AccountKey;
 use crate::model::connections::ConnectionsQuestion;
 use crate::model::directory::DirectoryQuestion;
 use crate::model::dns::{DnsQuestion, Forward};
+use crate::model::domain::ControllerState;
 use crate::model::evidence::{Evidence, Probe};
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
@@ -43,6 +45,8 @@ pub struct Assessment {
     pub evidence: Arc<Evidence>,
     /// One for each instance, in the order of the configuration.
     pub instances: Vec<InstanceAssessment>,
+    /// How the domain controllers are that are in use.
+    pub controllers: Known<Vec<ControllerState>>,
     /// What each probe is to be asked next.
     pub questions: Questions,
 }
@@ -90,6 +94,7 @@ pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> As
     let outlines = outlines(settings, &evidence, now);
     let questions = questions_of(settings, &evidence, &outlines, now);
     let directory_gap = questions.directory.as_ref().err();
+    let controllers = controllers(&evidence, &questions.directory, now);
     let pictures: Vec<Picture> = outlines
         .into_iter()
         .enumerate()
@@ -100,7 +105,7 @@ pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> As
         .iter()
         .enumerate()
         .filter_map(|(index, own)| {
-            let case = Case::new(settings, &evidence, index, &pictures, directory_gap, now)?;
+            let case = Case::new(settings, &evidence, index, &pictures, directory_gap, &controllers, now)?;
             let findings = judge(&case);
             let ntlm = ntlm::tally(&case);
             let picture = case.picture.clone();
@@ -108,7 +113,7 @@ pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> As
             Some(InstanceAssessment { name: own.name.clone(), picture, ntlm, findings, verdict })
         })
         .collect();
-    Assessment { at: now, settings: Arc::clone(settings), evidence, instances, questions }
+    Assessment { at: now, settings: Arc::clone(settings), evidence, instances, controllers, questions }
 }
 
 /// The addresses whose connections are local (JUDGEMENT 11.2). The interfaces of the exporter's host count only if it is

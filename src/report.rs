@@ -1,6 +1,8 @@
 //! An assessment for people and for programs: what `check` prints and `/explain` shows. Pure. Every text from a peer
 //! goes through `remedy::printable`.
 
+mod controllers;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -16,6 +18,8 @@ use crate::model::directory::AccountNames;
 use crate::model::evidence::Probe;
 use crate::pipeline::{Assessment, InstanceAssessment};
 use crate::remedy::{self, printable};
+
+pub use controllers::ControllerReport;
 
 /// How much is shown. The whole is an attack map: it is for loopback, for authenticated readers and for the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,9 @@ pub fn text(assessment: &Assessment, detail: Detail) -> String {
             Detail::Full => full(&mut page, assessment, index, instance),
             Detail::Names => names_only(&mut page, instance),
         }
+    }
+    if detail == Detail::Full {
+        controllers::table(&mut page, assessment);
     }
     page
 }
@@ -144,7 +151,10 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
     if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at)
         && let Ok(session) = &good.facts.own_session
     {
-        let local = if session.is_on_host() { ", local: NTLM would be by design" } else { "" };
+        // A SQL login takes no part in the choice between Kerberos and NTLM.
+        let is_integrated = !session.auth_scheme.eq_ignore_ascii_case("SQL");
+        let local =
+            if is_integrated && session.is_on_host() { ", local: NTLM would be by design" } else { "" };
         let sealed = if session.encrypted { "encrypted" } else { "not encrypted" };
         row(
             "own session",
@@ -301,6 +311,9 @@ pub struct Report {
     pub judged_at: f64,
     /// The domain controller that answered, and when.
     pub directory: Option<Directory>,
+    /// The domain controllers in use, one row for each role.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub controllers: Vec<ControllerReport>,
     /// The instances, in the order of the configuration.
     pub instances: Vec<InstanceReport>,
 }
@@ -452,6 +465,7 @@ pub fn report(assessment: &Assessment, detail: Detail) -> Report {
             global_catalog: good.facts.server.global_catalog.clone(),
             asked_at: good.at.unix_seconds(),
         }),
+        controllers: if detail == Detail::Full { controllers::rows(assessment) } else { Vec::new() },
         instances: assessment.instances.iter().map(|instance| instance_report(instance, detail)).collect(),
     }
 }
@@ -573,6 +587,20 @@ mod tests {
             "40 kerberos, 12 ntlm",
         ] {
             assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn ntlm_by_design_is_said_of_an_integrated_session_alone() {
+        let mut bench = Bench::new();
+        for (scheme, expected) in [
+            ("SQL", "SQL over TCP, encrypted\n"),
+            ("NTLM", "NTLM over TCP, encrypted, local: NTLM would be by design\n"),
+            ("KERBEROS", "KERBEROS over TCP, encrypted, local: NTLM would be by design\n"),
+        ] {
+            bench.instance.own_session.as_mut().unwrap().auth_scheme = scheme.to_owned();
+            let page = text(&bench.assess(), Detail::Full);
+            assert!(page.contains(&format!("own session  {expected}")), "{page}");
         }
     }
 

@@ -15,7 +15,7 @@ use crate::model::directory::{
     Lookup,
 };
 use crate::model::dns::{DnsFacts, Forward, Reverse};
-use crate::model::domain::DomainPolicy;
+use crate::model::domain::{ControllerRole, ControllerState, DomainPolicy, Trust, TrustDirection};
 use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
 use crate::model::host::HostName;
 use crate::model::instance::{
@@ -160,6 +160,11 @@ pub(crate) fn directory() -> DirectoryFacts {
         computers: BTreeMap::new(),
         policies: [("corp.contoso.com".to_owned(), Ok(policy()))].into(),
         writable_accounts: Ok(Vec::new()),
+        controllers: vec![
+            controller("dc1", ControllerRole::Directory),
+            controller("dc1", ControllerRole::GlobalCatalog),
+            controller("dc1", ControllerRole::Kdc),
+        ],
     }
 }
 
@@ -170,6 +175,26 @@ fn policy() -> DomainPolicy {
         aes_since: Ok(NOW as f64 - 3_650.0 * 86_400.0),
         trusts: Ok(Vec::new()),
     }
+}
+
+/// A forest trust in both directions, with AES.
+pub(crate) fn trust(partner: &str, netbios_name: &str) -> Trust {
+    Trust {
+        partner: partner.into(),
+        netbios_name: Some(netbios_name.into()),
+        direction: TrustDirection::Both,
+        kind: 2,
+        attributes: 0x8,
+        encryption_types: Some(EncryptionTypes(0x18)),
+    }
+}
+
+/// A role of a domain controller that answers.
+pub(crate) fn controller(short: &str, role: ControllerRole) -> ControllerState {
+    let (server, port) = (format!("{short}.corp.contoso.com"), role == ControllerRole::GlobalCatalog);
+    let url = format!("ldaps://{server}:{}", if port { 3_269 } else { 636 });
+    let clock = (role == ControllerRole::Directory).then(clock);
+    ControllerState { server, url, role, seconds: Ok(0.01), clock, refreshes_ago: 0 }
 }
 
 const fn clock() -> ClockReading {
@@ -289,6 +314,10 @@ pub(crate) struct Bench {
     not_asked: BTreeSet<Spn>,
     /// The instance has never answered.
     pub(crate) is_silent: bool,
+    /// Why the directory does not answer, where it does not.
+    pub(crate) directory_failure: FailureKind,
+    /// Hosts of our site, as DNS names them.
+    pub(crate) near: BTreeSet<HostName>,
     /// How long ago each account was changed.
     pub(crate) account_age_days: f64,
     /// The condition of every account that is read.
@@ -359,6 +388,8 @@ impl Bench {
             },
             failure: None,
             is_silent: false,
+            directory_failure: FailureKind::Timeout,
+            near: BTreeSet::new(),
             account_age_days: 90.0,
             condition: condition(),
             class: None,
@@ -403,6 +434,48 @@ impl Bench {
 
     pub(crate) fn no_directory(mut self) -> Self {
         self.facts = None;
+        self
+    }
+
+    /// A domain controller rejected the exporter's identity.
+    pub(crate) fn directory_refuses(mut self) -> Self {
+        self.directory_failure = FailureKind::Credentials;
+        self.no_directory()
+    }
+
+    /// A role of a domain controller, which answers or does not.
+    pub(crate) fn controller(mut self, short: &str, role: ControllerRole, is_up: bool) -> Self {
+        let mut state = controller(short, role);
+        if !is_up {
+            (state.seconds, state.clock) =
+                (Err(Failure::new(FailureKind::Unreachable, "connection refused")), None);
+        }
+        let states = &mut self.facts.as_mut().unwrap().controllers;
+        states.retain(|known| (&known.server, known.role) != (&state.server, role));
+        states.push(state);
+        self
+    }
+
+    /// How far the clock of dc1 is ahead of ours, and how long the reading took.
+    pub(crate) fn controller_clock(mut self, skew: f64, round_trip: f64) -> Self {
+        for state in &mut self.facts.as_mut().unwrap().controllers {
+            state.clock =
+                state.clock.map(|clock| ClockReading { peer: clock.ours + skew, round_trip, ..clock });
+        }
+        self
+    }
+
+    /// The same of SQL Server's.
+    pub(crate) fn sqlserver_clock(mut self, skew: f64, round_trip: f64) -> Self {
+        let clock = clock();
+        self.instance.clock = Ok(ClockReading { peer: clock.ours + skew, round_trip, ..clock });
+        self
+    }
+
+    /// A trust of our domain.
+    pub(crate) fn trust(mut self, trust: Trust) -> Self {
+        let policies = &mut self.facts.as_mut().unwrap().policies;
+        policies.get_mut("corp.contoso.com").unwrap().as_mut().unwrap().trusts.as_mut().unwrap().push(trust);
         self
     }
 
@@ -658,7 +731,10 @@ impl Bench {
                 break;
             };
             question.spns.retain(|spn| !self.not_asked.contains(spn));
-            let answer = self.answer(&question).ok_or_else(failed);
+            question.near.clone_from(&self.near);
+            let failure =
+                || Failure::new(self.directory_failure, "dc1.corp.contoso.com did not answer within 5 s");
+            let answer = self.answer(&question).ok_or_else(failure);
             evidence.directory.record(at, Duration::from_millis(5), question, answer);
         }
         evidence

@@ -136,8 +136,16 @@ pub(super) fn directory(
     });
     let ldaps =
         !raw.start_tls && matches!(settings.as_ref().map(|s| &s.bind), Some(directory::Bind::Simple { .. }));
-    let asked =
-        DirectorySettings { enabled: raw.enabled, domain, site, servers, global_catalogs, ldaps, also };
+    let asked = DirectorySettings {
+        enabled: raw.enabled,
+        domain,
+        site,
+        servers,
+        global_catalogs,
+        ldaps,
+        max_servers: raw.max_servers,
+        also,
+    };
     (settings, asked)
 }
 

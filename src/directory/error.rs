@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 pub(super) use crate::model::observed::printable;
-use crate::model::observed::{Failure, FailureKind, Gap};
+use crate::model::observed::{Failure, FailureKind, Gap, Refuser};
 
 /// A failed exchange with a directory server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,6 +158,15 @@ fn join(first: &Error, others: &[Error]) -> String {
 }
 
 impl Error {
+    /// The failures it consists of, one for each server that was tried.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Self> {
+        let (first, others) = match self {
+            Self::AllFailed { first, others } => (&**first, others.as_slice()),
+            own => (own, &[][..]),
+        };
+        std::iter::once(first).chain(others)
+    }
+
     pub(super) fn invalid_url(url: &str) -> Self {
         Self::InvalidUrl { url: printable(url) }
     }
@@ -181,6 +190,15 @@ impl Error {
             | Self::Unsupported { .. } => FailureKind::Unsupported,
             Self::Internal { .. } => FailureKind::Internal,
             Self::AllFailed { first, .. } => first.kind(),
+        }
+    }
+
+    /// Who rejected the identity. A missing secret or ticket was offered to nobody.
+    fn refuser(&self) -> Option<Refuser> {
+        match self {
+            Self::Credentials { .. } => Some(Refuser::Peer),
+            Self::AllFailed { first, .. } => first.refuser(),
+            _ => None,
         }
     }
 
@@ -235,7 +253,7 @@ impl Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(error.kind(), error.to_string())
+        Self::new(error.kind(), error.to_string()).refused_by(error.refuser())
     }
 }
 

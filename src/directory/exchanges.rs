@@ -33,6 +33,8 @@ pub(super) struct RootDse {
     pub(super) configuration: String,
     /// `currentTime`.
     pub(super) clock: Known<ClockReading>,
+    /// How long the answer took, seconds.
+    pub(super) seconds: f64,
 }
 
 /// Reads the rootDSE, once for each connection the site, and the domains when they are due.
@@ -95,24 +97,29 @@ async fn root_dse(link: &mut Link) -> Result<RootDse, Error> {
         Some(value) if !value.is_empty() => Ok(value.to_owned()),
         _ => Err(malformed(&format!("no {name}; is this an Active Directory server?"))),
     };
-    let clock = match entry.text("currentTime").map(generalized_time) {
-        Some(Some(peer)) => Ok(ClockReading { peer, ours, round_trip }),
-        _ => Err(Gap::peer_failed(format!("{}: its rootDSE has no readable currentTime", link.server))),
-    };
+    let clock = clock(entry, ours, round_trip)
+        .ok_or_else(|| Gap::peer_failed(format!("{}: its rootDSE has no readable currentTime", link.server)));
     Ok(RootDse {
         host: entry.host_names("dnsHostName").first().map(|name| name.as_str().to_owned()),
         context: needed("defaultNamingContext")?,
         root_context: needed("rootDomainNamingContext")?,
         configuration: needed("configurationNamingContext")?,
         clock,
+        seconds: round_trip,
     })
+}
+
+/// `currentTime` of a rootDSE, beside what our clock said.
+pub(super) fn clock(entry: &Entry, ours: f64, round_trip: f64) -> Option<ClockReading> {
+    let peer = entry.text("currentTime").and_then(generalized_time)?;
+    Some(ClockReading { peer, ours, round_trip })
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "the reading of the peer's clock needs ours at the same moment"
 )]
-fn wall_clock() -> f64 {
+pub(super) fn wall_clock() -> f64 {
     unix_seconds(SystemTime::now())
 }
 
@@ -148,7 +155,7 @@ async fn partitions(reader: &mut Reader, configuration: &str) -> Result<Vec<Doma
 }
 
 /// An error that leaves the connection usable becomes a gap of that part.
-fn soften<T>(outcome: Result<T, Error>) -> Result<Known<T>, Error> {
+pub(super) fn soften<T>(outcome: Result<T, Error>) -> Result<Known<T>, Error> {
     match outcome {
         Ok(value) => Ok(Ok(value)),
         Err(error) if error.breaks_connection() => Err(error),
@@ -268,6 +275,6 @@ async fn complete(link: &mut Link, entry: &mut Entry) -> Result<(), Error> {
     Ok(())
 }
 
-fn names(attributes: &[&str]) -> Vec<String> {
+pub(super) fn names(attributes: &[&str]) -> Vec<String> {
     attributes.iter().map(|name| (*name).to_owned()).collect()
 }

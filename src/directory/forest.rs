@@ -73,6 +73,12 @@ impl Forest {
         self.domains.iter().find(|domain| domain.dns_name == self.own)
     }
 
+    /// The domain of our forest with this naming context.
+    pub(super) fn of_context(&self, context: &str) -> Option<&Domain> {
+        let name = dn::dns_name(context);
+        self.domains.iter().find(|domain| domain.dns_name.eq_ignore_ascii_case(&name))
+    }
+
     /// Whether a domain of this DNS name is in our forest.
     pub(super) fn has(&self, dns_name: &str) -> bool {
         self.domains.iter().any(|domain| domain.dns_name.eq_ignore_ascii_case(dns_name))

@@ -74,6 +74,17 @@ impl Links {
         &self.settings
     }
 
+    /// To whom there is a connection for this place.
+    pub(super) fn bound(&self, place: &Place) -> Option<&Server> {
+        self.kept.get(place).map(|link| &link.server)
+    }
+
+    /// Addresses of this server, if the configured name servers gave them.
+    pub(super) fn addresses_of(&self, server: &Server) -> Vec<IpAddr> {
+        let known = HostName::parse(&server.host).and_then(|host| self.addresses.get(&host));
+        known.cloned().unwrap_or_default()
+    }
+
     /// Kerberos binds that have not come back from the C library.
     pub(super) fn running_binds(&self) -> usize {
         self.threads.running()

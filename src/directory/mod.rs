@@ -43,13 +43,17 @@ mod condition;
 
 mod holders;
 
+mod policy;
+
+mod controllers;
+
 mod session;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::host::HostName;
-use crate::model::secret::SecretSource;
+use crate::model::secret::{INTEGRATED, SecretSource};
 
 pub use error::Error;
 pub use requests::{REQUESTS, Request};
@@ -92,7 +96,7 @@ impl Settings {
     /// identity has no secret of ours that could change.
     pub fn identity(&self) -> (String, Option<SecretSource>) {
         match &self.bind {
-            Bind::Integrated => ("integrated".to_owned(), None),
+            Bind::Integrated => (INTEGRATED.to_owned(), None),
             Bind::Simple { user, password } => (user.clone(), Some(password.clone())),
         }
     }

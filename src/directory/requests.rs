@@ -33,6 +33,25 @@ pub(super) const ROOT_DSE: &[&str] = &[
     "currentTime",
 ];
 
+/// Of the rootDSE of a domain controller that is only looked at.
+pub(super) const LOOK: &[&str] = &["dnsHostName", "currentTime"];
+
+/// Of the object at the head of a domain.
+pub(super) const DOMAIN: &[&str] = &["objectSid", "msDS-Behavior-Version"];
+
+/// Of the group Read-only Domain Controllers.
+pub(super) const READ_ONLY_CONTROLLERS: &[&str] = &["whenCreated"];
+
+/// Of a trust.
+pub(super) const TRUST: &[&str] = &[
+    "trustPartner",
+    "flatName",
+    "trustDirection",
+    "trustType",
+    "trustAttributes",
+    "msDS-SupportedEncryptionTypes",
+];
+
 /// Of the LDAP ping.
 pub(super) const NETLOGON: &[&str] = &["netlogon"];
 
@@ -177,5 +196,50 @@ pub const REQUESTS: &[Request] = &[
         right: "any domain user",
         why: "further DNS names and the groups of the computer, which the Global Catalog does not have",
         rhythm: "hourly",
+    },
+    Request {
+        name: "domain",
+        server: "domain controller",
+        base: "<naming context of the domain>",
+        scope: "base",
+        filter: "(objectClass=*)",
+        attributes: DOMAIN,
+        right: "any domain user",
+        why: "the functional level of a domain that service accounts live in, and of ours",
+        rhythm: "hourly, at most 4 domains",
+    },
+    Request {
+        name: "aes_since",
+        server: "domain controller",
+        base: "<SID=<objectSid of the domain>-521>",
+        scope: "base",
+        filter: "(objectClass=*)",
+        attributes: READ_ONLY_CONTROLLERS,
+        right: "any domain user",
+        why: "since when the domain gives accounts AES keys: the group came with its first controller of Windows \
+              Server 2008",
+        rhythm: "hourly, at most 4 domains",
+    },
+    Request {
+        name: "trusts",
+        server: "domain controller",
+        base: "CN=System,<naming context of the domain>",
+        scope: "one level",
+        filter: "(objectClass=trustedDomain)",
+        attributes: TRUST,
+        right: "any domain user",
+        why: "direction, kind and encryption types of the trusts that logins and service accounts come over",
+        rhythm: "hourly, at most 4 domains",
+    },
+    Request {
+        name: "look",
+        server: "further domain controller or global catalog",
+        base: "",
+        scope: "base",
+        filter: "(objectClass=*)",
+        attributes: LOOK,
+        right: "none; no bind",
+        why: "whether it answers and what its clock says; beside it a TCP connection to port 88, on which nothing is sent",
+        rhythm: "each refresh, at most 2 of those not in use",
     },
 ];

@@ -59,6 +59,16 @@ impl Server {
             addressed: Addressed::ByOther,
         }
     }
+
+    /// Whether it listens where such a server usually does: another port tells nothing of the same host's other services.
+    pub(super) const fn is_usual(&self) -> bool {
+        matches!(self.port, 389 | 636 | 3268 | 3269)
+    }
+
+    /// The Key Distribution Center of the same machine (RFC 4120 7.2.3: port 88), if it listens on the usual ports.
+    pub(super) fn kdc_beside(&self) -> Option<Self> {
+        self.is_usual().then(|| Self { is_ldaps: false, port: 88, ..self.clone() })
+    }
 }
 
 /// Whether a URL names a directory server: `ldap://host[:port]` or `ldaps://host[:port]`.

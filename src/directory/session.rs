@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Settings;
+use super::controllers::Watch;
 use super::decode::Entry;
 use super::dn;
 use super::error::Error;
@@ -15,18 +16,23 @@ use super::filter;
 use super::forest::{Forest, Home, Located};
 use super::holders::{self, Details, Wanted};
 use super::links::{Exchange, Links, Place};
+use super::policy::{Policies, PolicyReads};
 use super::requests;
 use super::server::{Role, Server};
 use crate::model::account::{AccountKey, Sid};
 use crate::model::directory::{
     Account, Computer, DirectoryFacts, DirectoryQuestion, DirectoryServer, Domain, Lookup,
 };
+use crate::model::domain::{ControllerRole, DomainPolicy};
 use crate::model::host::HostName;
 use crate::model::observed::{Failure, Gap, Known, Reason};
 
-/// The outer deadline in timeouts of one server: domain controller, Global Catalog, one further domain, and one of
-/// them down.
-const OUTER: u32 = 4;
+/// The outer deadline in timeouts of one server, beside one for each domain controller that may be down: Global Catalog,
+/// one further domain, one of them down.
+const OUTER: u32 = 3;
+
+/// Domains whose policy is read.
+const MOST_POLICIES: usize = 4;
 
 /// Domains and further computer names hardly ever change.
 const SLOW: Duration = Duration::from_secs(3_600);
@@ -51,6 +57,8 @@ pub struct Session {
     parked: BTreeMap<String, Instant>,
     /// What was read of computer objects, by distinguished name.
     computers: BTreeMap<String, (Instant, Details)>,
+    policies: Policies,
+    watch: Watch,
 }
 
 /// What holds for one refresh.
@@ -81,6 +89,8 @@ impl Session {
             elsewhere: BTreeMap::new(),
             parked: BTreeMap::new(),
             computers: BTreeMap::new(),
+            policies: Policies::default(),
+            watch: Watch::default(),
         }
     }
 
@@ -98,10 +108,23 @@ impl Session {
     }
 
     async fn look(&mut self, question: &DirectoryQuestion) -> Result<DirectoryFacts, Error> {
-        let until = Instant::now() + self.links.settings().timeout * OUTER;
         self.links.set_addresses(&question.addresses);
         let controllers = parse(&question.servers, Role::DomainController)?;
+        let tried = u32::try_from(controllers.len().min(self.links.settings().max_servers)).unwrap_or(1);
+        let until = Instant::now() + self.links.settings().timeout * (OUTER + tried.max(1));
+        let catalogs = parse(&question.global_catalogs, Role::GlobalCatalog);
+        let watched = catalogs.as_deref().unwrap_or_default();
+        self.watch.begin(&controllers, watched);
         let (root, site, domains, server) = self.greet(&controllers, until).await?;
+        self.watch.note(
+            ControllerRole::Directory,
+            &server,
+            root.host.as_deref(),
+            Ok((root.seconds, root.clock.as_ref().ok().copied())),
+        );
+        let bound = self.links.bound(&Place::Catalog).filter(|bound| watched.contains(bound));
+        let in_use = (&server, bound.or(watched.first()));
+        let looks = self.watch.start(&self.links, in_use, (&controllers, watched), until);
         let forest = Forest::new(&root.context, &domains);
         let domain_servers = question.domain_servers.clone();
         let mut round = Round { until, controllers, forest, domain_servers, failed: BTreeMap::new() };
@@ -109,7 +132,7 @@ impl Session {
 
         let realms = realms(question, &round.forest);
         let filters = filter::forest(question, &realms);
-        let (catalog, catalog_url) = self.catalog(&round, question, &filters).await?;
+        let (catalog, catalog_url) = self.catalog(&round, catalogs, &filters).await?;
 
         let accounts = self.locate(&mut round, &question.accounts, &catalog, Retry::AtHome).await?;
         let computers = self.locate(&mut round, &question.computers, &catalog, Retry::WithoutCatalog).await?;
@@ -128,13 +151,14 @@ impl Session {
             }
         }
         let details = self.details(&mut round, &computers, &read).await?;
+        let policies = self.policies(&mut round, &found, &root).await?;
+        self.watch.finish(looks).await;
 
         let forest = &round.forest;
         let holders = catalog.as_ref().map_err(Clone::clone);
         let holders = holders.and_then(|entries| holders::holders(&wanted, entries, forest, &at_home));
         Ok(DirectoryFacts {
             holders,
-            policies: BTreeMap::new(),
             writable_accounts: writable(&found, &read),
             accounts: judge_accounts(&accounts, &read, forest),
             computers: judge_computers(&computers, &details, forest),
@@ -148,6 +172,8 @@ impl Session {
                 site,
             },
             domains,
+            policies,
+            controllers: self.watch.states(),
         })
     }
 
@@ -222,13 +248,13 @@ impl Session {
     async fn catalog(
         &mut self,
         round: &Round,
-        question: &DirectoryQuestion,
+        servers: Result<Vec<Server>, Error>,
         filters: &[String],
     ) -> Result<(Known<Vec<Entry>>, Option<String>), Error> {
         if filters.is_empty() {
             return Ok((Ok(Vec::new()), None));
         }
-        let servers = match parse(&question.global_catalogs, Role::GlobalCatalog) {
+        let servers = match servers {
             Ok(servers) => servers,
             Err(error) => return Ok((Err(error.gap()), None)),
         };
@@ -237,11 +263,19 @@ impl Session {
             return Ok((Err(Gap::peer_failed(text)), None));
         }
         let sweep = Sweep { base: "", filters, is_whole: true };
+        let started = Instant::now();
         match self.links.exchange(&Place::Catalog, &servers, round.until, &sweep).await {
-            Ok((entries, server)) => Ok((Ok(entries), Some(server.to_string()))),
+            Ok((entries, server)) => {
+                let seconds = started.elapsed().as_secs_f64();
+                self.watch.note(ControllerRole::GlobalCatalog, &server, None, Ok((seconds, None)));
+                Ok((Ok(entries), Some(server.to_string())))
+            }
             Err(error) if error.stops() => Err(error),
             // Whatever the reason, what is missing is an answer of the peer.
-            Err(error) => Ok((Err(Gap::peer_failed(error.to_string())), None)),
+            Err(error) => {
+                self.watch.note_failure(ControllerRole::GlobalCatalog, &servers, &error);
+                Ok((Err(Gap::peer_failed(error.to_string())), None))
+            }
         }
     }
 
@@ -390,6 +424,34 @@ impl Session {
             }
         }
         Ok(self.computers.iter().map(|(dn, (_, details))| (dn.clone(), details.clone())).collect())
+    }
+
+    /// What holds for whole domains: ours, the root of our forest, whose trusts are the forest's, and those that the
+    /// accounts live in.
+    async fn policies(
+        &mut self,
+        round: &mut Round,
+        accounts: &[&Target],
+        root: &RootDse,
+    ) -> Result<BTreeMap<String, Known<DomainPolicy>>, Error> {
+        let forest = &round.forest;
+        let homes = accounts.iter().filter_map(|target| target.domain.as_ref());
+        let mut wanted: Vec<Domain> = Vec::new();
+        for domain in
+            forest.own_domain().into_iter().chain(forest.of_context(&root.root_context)).chain(homes)
+        {
+            if !wanted.iter().any(|known| known.dns_name == domain.dns_name) {
+                wanted.push(domain.clone());
+            }
+        }
+        wanted.truncate(MOST_POLICIES);
+        for Domain { dns_name, naming_context, .. } in &wanted {
+            if self.policies.is_due(dns_name) {
+                let known = self.at_domain(round, dns_name, &PolicyReads { context: naming_context }).await?;
+                self.policies.note(dns_name, known);
+            }
+        }
+        Ok(self.policies.of(&wanted))
     }
 
     /// Runs an exchange with a domain controller of that domain. `Err` ends the whole refresh: our forest rejected the

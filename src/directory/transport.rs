@@ -183,7 +183,7 @@ fn buffer(octets: &[u8]) -> io::Result<Option<usize>> {
 }
 
 /// The first of the addresses that takes the connection; each has a head start before the next one.
-async fn connect(server: &Server, addresses: &[IpAddr]) -> io::Result<TcpStream> {
+pub(super) async fn connect(server: &Server, addresses: &[IpAddr]) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = match addresses {
         [] => tokio::net::lookup_host((server.host.as_str(), server.port)).await?.collect(),
         known => known.iter().map(|address| SocketAddr::new(*address, server.port)).collect(),

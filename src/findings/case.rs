@@ -4,8 +4,9 @@
 use crate::expected::{Names, Ports, ServiceAccount, SpnKind};
 use crate::model::account::Sid;
 use crate::model::connections::{AuthScheme, Connections, Origin};
-use crate::model::directory::{Account, DirectoryFacts, Holder};
+use crate::model::directory::{Account, DirectoryFacts, DirectoryQuestion, Holder};
 use crate::model::dns::{DnsFacts, Forward};
+use crate::model::domain::{ControllerState, Crossing, DomainPolicy};
 use crate::model::evidence::{Evidence, InstanceEvidence, Probe};
 use crate::model::host::HostName;
 use crate::model::instance::{Availability, Instance, Registry};
@@ -35,6 +36,8 @@ pub struct Case<'a> {
     pictures: &'a [Picture],
     /// Why the directory is not asked at all, if so.
     directory_gap: Option<&'a Gap>,
+    /// How the domain controllers are.
+    controllers: &'a Known<Vec<ControllerState>>,
     /// The moment of judgement.
     pub now: Now,
     /// The causes' outcomes; empty while the causes are judged.
@@ -49,12 +52,25 @@ impl<'a> Case<'a> {
         index: usize,
         pictures: &'a [Picture],
         directory_gap: Option<&'a Gap>,
+        controllers: &'a Known<Vec<ControllerState>>,
         now: Now,
     ) -> Option<Self> {
         let own = settings.instances.get(index)?;
         let slots = evidence.instances.get(index)?;
         let picture = pictures.get(index)?;
-        Some(Self { settings, own, evidence, slots, picture, pictures, directory_gap, now, causes: &[] })
+        let causes = &[];
+        Some(Self {
+            settings,
+            own,
+            evidence,
+            slots,
+            picture,
+            pictures,
+            directory_gap,
+            controllers,
+            now,
+            causes,
+        })
     }
 
     /// The same case with the causes' outcomes at hand, for the symptoms.
@@ -105,6 +121,30 @@ impl<'a> Case<'a> {
     /// What the directory said.
     pub fn directory(&self) -> Known<&'a DirectoryFacts> {
         testimony(self.evidence, self.directory_gap, self.now).map(|said| said.facts)
+    }
+
+    /// What the directory was asked last with an answer.
+    pub fn directory_question(&self) -> Option<&'a DirectoryQuestion> {
+        self.evidence.directory.good.as_ref().map(|good| &good.question)
+    }
+
+    /// How the domain controllers are that have been looked at.
+    pub fn controllers(&self) -> Known<&'a [ControllerState]> {
+        self.controllers.as_deref().map_err(Clone::clone)
+    }
+
+    /// What holds for the whole domain of this DNS name.
+    pub fn policy(&self, domain: &str) -> Known<&'a DomainPolicy> {
+        match self.directory()?.policies.get(&domain.to_lowercase()) {
+            Some(known) => known.as_ref().map_err(Clone::clone),
+            None => Err(Gap::peer_failed(format!("the policy of {domain} has not been read yet"))),
+        }
+    }
+
+    /// What the KDC said when a ticket over the trust to this domain was asked for; `None` if none was. Nothing asks for
+    /// one yet: the ticket probe's answer belongs here.
+    pub const fn crossing(&self, _partner: &str) -> Option<&'a Crossing> {
+        None
     }
 
     /// The holders in the forest, if the search was complete.

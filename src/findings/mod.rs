@@ -13,6 +13,12 @@ pub mod spns;
 
 pub mod ntlm;
 
+pub mod controllers;
+
+pub mod clocks;
+
+mod foreign;
+
 mod proposals;
 
 pub mod times;

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use crate::model::connections::{AuthScheme, NtlmClient, Origin};
 use crate::model::observed::Known;
 
-use super::Case;
 use super::spns::Status;
+use super::{Case, foreign};
 
 /// The likely cause, closed: the label `cause`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,8 +130,10 @@ fn cause(case: &Case<'_>, client: &NtlmClient) -> Cause {
         let is_ours = domains.iter().any(|known| {
             known.netbios_name.eq_ignore_ascii_case(domain) || known.dns_name.eq_ignore_ascii_case(domain)
         });
+        let is_trusted = foreign::trust_to(case, domain).is_ok_and(|trust| trust.is_some());
         // "NT AUTHORITY" stands for a computer's own identity, such as ANONYMOUS LOGON after a double hop.
-        if !is_ours && !domain.to_uppercase().starts_with("NT ") && case.settings.directory.also.is_empty() {
+        let is_authority = domain.to_uppercase().starts_with("NT ");
+        if !is_ours && !is_trusted && !is_authority && case.settings.directory.also.is_empty() {
             return Cause::ClientCannotKerberos;
         }
     }

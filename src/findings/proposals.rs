@@ -68,3 +68,10 @@ fn addition(case: &Case<'_>, judged: &JudgedSpn) -> Result<Vec<Change>, String> 
     }
     Ok(vec![Change::AddSpn { spn, account }])
 }
+
+/// A host's or domain's name for a command that people type in: only what such names are made of (JUDGEMENT 16), else a
+/// place to fill in.
+pub(super) fn word(name: &str) -> &str {
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-:".contains(c));
+    if is_plain && !name.is_empty() { name } else { "<name>" }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::rules::all;
 use crate::findings::verdict::Verdict;
 use crate::findings::{Finding, Severity};
+use crate::model::observed::FailureKind::Forbidden;
 use crate::samples::{Bench, NAME, PORT};
 
 #[test]
@@ -96,7 +97,7 @@ fn healthy_servers_are_silent() {
 fn a_blind_spot_is_never_green() {
     for (what, bench) in [
         ("instance silent", Bench::new().with(|bench| bench.is_silent = true)),
-        ("directory silent", Bench::new().no_directory()),
+        ("directory refuses", Bench::new().with(|bench| bench.directory_failure = Forbidden).no_directory()),
         ("DNS silent", Bench::new().with(|bench| bench.dns = None)),
         ("connections refused", Bench::new().no_connections()),
         ("listeners refused", Bench::new().with(|bench| bench.instance.listeners = Err(Bench::refused()))),
@@ -106,6 +107,9 @@ fn a_blind_spot_is_never_green() {
         let assessment = bench.assess();
         assert_eq!(assessment.instances[0].verdict, Verdict::Unknown, "{what}");
     }
+    // No domain controller answers: that is known, and nobody gets a new ticket.
+    let dark = Bench::new().no_directory().assess();
+    assert_eq!(dark.instances[0].verdict, Verdict::Broken);
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod render;
 
 mod account;
 mod connections;
+mod controllers;
 mod exporter;
 mod findings;
 mod instance;
@@ -154,6 +155,7 @@ pub const FAMILIES: &[&[Family]] = &[
     account::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,
+    controllers::FAMILIES,
     findings::FAMILIES,
     process::FAMILIES,
 ];

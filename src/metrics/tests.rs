@@ -90,7 +90,10 @@ fn unknown_has_no_sample_but_says_so() {
     assert!(text.contains(
         "finding_unknown{mssql_instance=\"MSSQLSERVER\",finding=\"missing_spn\",reason=\"peer_failed\"} 1"
     ));
-    assert!(text.contains("verdict{mssql_instance=\"MSSQLSERVER\",verdict=\"unknown\"} 1"));
+    // No domain controller answers, which is known.
+    assert!(text.contains("verdict{mssql_instance=\"MSSQLSERVER\",verdict=\"broken\"} 1"));
+    assert!(text.contains("domain_controller_up{server=\"dc1.corp.contoso.com\",role=\"directory\"} 0"));
+    assert!(!text.contains("domain_controller_up{server=\"dc1.corp.contoso.com\",role=\"kdc\"}"));
     assert!(text.contains("probe_success{mssql_instance=\"MSSQLSERVER\",probe=\"directory\"} 0"));
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::account::{AccountClass, AccountKey, Sid};
 use super::condition::Condition;
-use super::domain::DomainPolicy;
+use super::domain::{ControllerState, DomainPolicy};
 use super::host::HostName;
 use super::instance::ClockReading;
 use super::observed::Known;
@@ -22,6 +22,8 @@ pub struct DirectoryQuestion {
     /// Domain controllers of other domains that accounts live in, by the domain's DNS name; a domain without an entry is
     /// reached by its DNS name, at which each of its domain controllers registers an address.
     pub domain_servers: BTreeMap<HostName, Vec<String>>,
+    /// Hosts that DNS names for the site of this host; empty where the site is not known or the servers are configured.
+    pub near: BTreeSet<HostName>,
     /// Addresses of servers found by SRV, as the configured name servers gave them; a server without an entry is resolved
     /// by the system.
     pub addresses: BTreeMap<HostName, Vec<IpAddr>>,
@@ -65,11 +67,13 @@ pub struct DirectoryFacts {
     pub accounts: BTreeMap<AccountKey, Known<Lookup<Account>>>,
     /// Computer objects asked for.
     pub computers: BTreeMap<AccountKey, Known<Lookup<Computer>>>,
-    /// What holds in our own domain and in those of the service accounts, by DNS name.
-    pub policies: BTreeMap<String, Known<DomainPolicy>>,
     /// What the exporter's own account may do that it should not (JUDGEMENT 15 `exporter_overprivileged`): the service
     /// accounts whose servicePrincipalName it may write (`allowedAttributesEffective`), by sAMAccountName.
     pub writable_accounts: Known<Vec<String>>,
+    /// What holds for whole domains, by DNS name: our own, the root of the forest, those that service accounts live in.
+    pub policies: BTreeMap<String, Known<DomainPolicy>>,
+    /// How the domain controllers are that have been looked at, one for each role.
+    pub controllers: Vec<ControllerState>,
 }
 
 /// The domain controller in use.

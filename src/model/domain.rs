@@ -30,6 +30,29 @@ pub enum TrustDirection {
     Both,
 }
 
+impl TrustDirection {
+    /// Of the attribute's number, seen from the domain that holds the object.
+    pub const fn of(number: i64) -> Option<Self> {
+        match number {
+            0 => Some(Self::Disabled),
+            1 => Some(Self::Inbound),
+            2 => Some(Self::Outbound),
+            3 => Some(Self::Both),
+            _ => None,
+        }
+    }
+
+    /// For people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Both => "both directions",
+        }
+    }
+}
+
 /// One trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
@@ -58,9 +81,24 @@ impl Trust {
         self.attributes & 0x10 != 0
     }
 
+    /// Whether the other side is no Kerberos realm: TRUST_TYPE_DOWNLEVEL, a domain of the kind of Windows NT.
+    pub const fn is_downlevel(&self) -> bool {
+        self.kind == 1
+    }
+
+    /// TRUST_ATTRIBUTE_USES_RC4_ENCRYPTION: an MIT realm with RC4 keys only.
+    pub const fn uses_rc4(&self) -> bool {
+        self.kind == 3 && self.attributes & 0x80 != 0
+    }
+
     /// TRUST_ATTRIBUTE_WITHIN_FOREST.
     pub const fn is_within_forest(&self) -> bool {
         self.attributes & 0x20 != 0
+    }
+
+    /// Whether our users can come to services of the other domain.
+    pub const fn lets_out(&self) -> bool {
+        matches!(self.direction, TrustDirection::Inbound | TrustDirection::Both)
     }
 
     /// Whether users of the other domain can come to services of ours.
@@ -94,12 +132,52 @@ impl ControllerRole {
 /// How one role of one domain controller is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ControllerState {
-    /// Its host name, lower case; an address where it is configured by address.
+    /// Its own name where it has said it, else the host by which it is asked, with an unusual port: the label `server`.
     pub server: String,
+    /// By which URL of the question it was asked; the KDC by that of its LDAP service.
+    pub url: String,
     /// Which service of it.
     pub role: ControllerRole,
     /// Seconds the look took, or why it failed.
     pub seconds: Result<f64, Failure>,
     /// Its clock, where this look tells it.
     pub clock: Option<ClockReading>,
+    /// Refreshes since that look; 0 in the refresh that looked.
+    pub refreshes_ago: u32,
+}
+
+/// What the KDC said when it was asked for a ticket over a trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Crossing {
+    /// The other domain's KDC gave one: the trust works.
+    Granted,
+    /// Refused, with the error's name.
+    Refused(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_trust_allows() {
+        let trust = |direction, kind, attributes| Trust {
+            partner: "partner.example".into(),
+            netbios_name: Some("PARTNER".into()),
+            direction: TrustDirection::of(direction).unwrap(),
+            kind,
+            attributes,
+            encryption_types: None,
+        };
+        let ways: Vec<(bool, bool)> =
+            (0..4).map(|n| trust(n, 2, 8)).map(|trust| (trust.lets_in(), trust.lets_out())).collect();
+        assert_eq!(ways, [(false, false), (false, true), (true, false), (true, true)]);
+        assert_eq!(TrustDirection::of(4), None);
+        let selective = trust(3, 2, 0x18);
+        assert!(selective.is_forest_trust() && selective.is_selective() && !selective.is_within_forest());
+        assert!(trust(3, 2, 0x20).is_within_forest());
+        // 0x80 has a meaning for an MIT realm only.
+        assert!(trust(3, 3, 0x80).uses_rc4() && !trust(3, 2, 0x80).uses_rc4());
+        assert!(trust(3, 1, 0).is_downlevel());
+    }
 }

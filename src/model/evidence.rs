@@ -65,13 +65,12 @@ impl Probe {
 
     /// The failure kinds this probe can give: the known label combinations of its failure counter.
     pub const fn failure_kinds(self) -> &'static [FailureKind] {
-        use FailureKind::{Credentials, Forbidden, Internal, Malformed, Refused, Timeout, Tls, Unreachable};
+        use FailureKind::{Forbidden, Internal, Malformed, Refused, Timeout, Unreachable, Unsupported};
         match self {
-            Self::SqlServer | Self::Directory => &FailureKind::ALL,
-            Self::Connections => {
-                &[Unreachable, Timeout, Refused, Credentials, Forbidden, Tls, Malformed, Internal]
-            }
-            Self::Dns => &[Unreachable, Timeout, Refused, Malformed, Internal],
+            // Those of SQL Server connect and log in alike: whoever comes first meets what this build cannot do.
+            Self::SqlServer | Self::Connections | Self::Directory => &FailureKind::ALL,
+            // A name that cannot be asked for, if there is no other.
+            Self::Dns => &[Unreachable, Timeout, Refused, Malformed, Unsupported, Internal],
             Self::Host => &[Forbidden, Malformed, Internal],
         }
     }

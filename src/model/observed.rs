@@ -103,12 +103,29 @@ pub struct Failure {
     pub kind: FailureKind,
     /// Which peer, what was asked, what came back.
     pub text: String,
+    /// Who refused an identity that was offered; `None` also where nothing was there to offer.
+    pub refuser: Option<Refuser>,
+}
+
+/// Who refused an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refuser {
+    /// The peer itself: this identity is no good there.
+    Peer,
+    /// A KDC, asked with the secret of the process: it is no good anywhere, and each attempt counts towards a lockout.
+    Kdc,
 }
 
 impl Failure {
     /// A failure of this kind with this text.
     pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self { kind, text: text.into(), refuser: None }
+    }
+
+    /// The same, with who refused the identity.
+    #[must_use]
+    pub fn refused_by(self, refuser: Option<Refuser>) -> Self {
+        Self { refuser, ..self }
     }
 }
 

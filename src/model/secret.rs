@@ -45,6 +45,9 @@ pub enum SecretSource {
     Keytab(PathBuf),
 }
 
+/// Name of the process's own identity, which its environment chooses: one account, whichever probe logs in with it.
+pub const INTEGRATED: &str = "integrated";
+
 impl SecretSource {
     /// Reads the secret now. One trailing line break of a file is not part of it.
     ///

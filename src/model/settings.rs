@@ -63,7 +63,7 @@ pub struct Alias {
 }
 
 /// What pipeline needs of `directory`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DirectorySettings {
     /// `directory.enabled`.
     pub enabled: bool,
@@ -77,8 +77,25 @@ pub struct DirectorySettings {
     pub global_catalogs: Vec<String>,
     /// Whether discovered servers are spoken to over LDAPS: a simple bind without StartTLS.
     pub ldaps: bool,
+    /// `directory.max_servers`: the most that are in use of each kind.
+    pub max_servers: usize,
     /// `directory.also`: DNS names of further domains or forests that may hold service accounts.
     pub also: Vec<HostName>,
+}
+
+impl Default for DirectorySettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            domain: None,
+            site: None,
+            servers: Vec::new(),
+            global_catalogs: Vec::new(),
+            ldaps: false,
+            max_servers: 5,
+            also: Vec::new(),
+        }
+    }
 }
 
 /// `thresholds`.

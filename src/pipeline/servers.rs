@@ -35,8 +35,8 @@ pub(super) fn controllers_of(domain: &HostName) -> String {
     format!("_ldap._tcp.dc._msdcs.{domain}")
 }
 
-/// Domains other than ours in which a service account or a holder lives, as far as the directory has named them, and those
-/// of `directory.also`: their controllers are found by SRV like our own.
+/// Domains other than ours in which a service account or a holder lives, as far as the directory has named them, the root
+/// of our forest, and those of `directory.also`: their controllers are found by SRV like our own.
 pub(super) fn other_domains(
     settings: &Settings,
     evidence: &Evidence,
@@ -51,7 +51,7 @@ pub(super) fn other_domains(
         AccountKey::Upn(upn) => upn.split_once('@').map(|(_, domain)| domain.to_owned()),
     });
     let holding = facts.holders.iter().flatten().map(|holder| holder.names.domain.to_lowercase());
-    let wanted: BTreeSet<String> = named.chain(holding).collect();
+    let wanted: BTreeSet<String> = named.chain(holding).chain([facts.server.forest.to_lowercase()]).collect();
     for domain in facts.domains.iter().flatten() {
         let names = [domain.dns_name.to_lowercase(), domain.netbios_name.to_lowercase()];
         let is_ours = names.contains(&facts.server.domain.to_lowercase());
@@ -76,6 +76,7 @@ pub(super) fn servers(settings: &Settings, evidence: &Evidence, now: Now) -> Kno
         };
         let names = ServiceNames::of(settings, evidence, &domain, now);
         question.servers = urls(settings, evidence, &names.controllers, false, now);
+        question.near = names.near.iter().flat_map(|name| hosts(evidence, name, now)).collect();
         if question.global_catalogs.is_empty() {
             question.global_catalogs = urls(settings, evidence, &names.catalogs, true, now);
         }
@@ -92,6 +93,8 @@ pub(super) fn servers(settings: &Settings, evidence: &Evidence, now: Now) -> Kno
     if question.global_catalogs.is_empty() {
         question.global_catalogs = question.servers.iter().filter_map(|url| catalog_beside(url)).collect();
     }
+    question.servers.truncate(configured.max_servers);
+    question.global_catalogs.truncate(configured.max_servers);
     Ok(question)
 }
 
@@ -100,6 +103,8 @@ pub(super) fn servers(settings: &Settings, evidence: &Evidence, now: Now) -> Kno
 pub(super) struct ServiceNames {
     pub(super) controllers: Vec<String>,
     pub(super) catalogs: Vec<String>,
+    /// Those of them that belong to the site of this host.
+    near: Vec<String>,
 }
 
 impl ServiceNames {
@@ -116,7 +121,17 @@ impl ServiceNames {
             names.push(format!("_ldap._tcp.{kind}._msdcs.{root}"));
             names
         };
-        Self { controllers: of("dc", domain.as_str()), catalogs: of("gc", &forest) }
+        let (controllers, catalogs) = (of("dc", domain.as_str()), of("gc", &forest));
+        let near = controllers.iter().chain(&catalogs).filter(|name| name.contains("._sites.")).cloned();
+        Self { near: near.collect(), controllers, catalogs }
+    }
+}
+
+/// Hosts that DNS gives for this SRV owner name.
+fn hosts(evidence: &Evidence, name: &str, now: Now) -> Vec<HostName> {
+    match evidence.dns.answer(Probe::Dns, now).map(|good| good.facts.services.get(name)) {
+        Ok(Some(Service::Found(targets))) => targets.iter().map(|target| target.host.clone()).collect(),
+        Ok(Some(Service::Missing | Service::Failed(_)) | None) | Err(_) => Vec::new(),
     }
 }
 

@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
-use crate::model::observed::{Failure, FailureKind};
-use crate::model::secret::SecretSource;
+use crate::model::observed::{Failure, FailureKind, Refuser};
+use crate::model::secret::{INTEGRATED, SecretSource};
+use crate::sqlserver;
 
 /// How long a refused secret rests. Two attempts in an hour would be two of the three that some domains allow within the
 /// lockout observation window (MS-ADTS 3.1.1.4.5.17, lockOutObservationWindow), which is often an hour.
@@ -25,11 +28,21 @@ pub struct Identity {
     pub secret: Option<SecretSource>,
 }
 
+impl Identity {
+    /// Whom a refusal by this one parks.
+    pub fn of(settings: &sqlserver::Settings, refuser: Refuser) -> Option<Self> {
+        settings.identity(refuser).map(|(name, secret)| Self { name, secret })
+    }
+}
+
 /// The parked identities.
 #[derive(Debug, Default)]
 pub struct Gate {
     keys: RandomState,
     parked: Mutex<BTreeMap<String, Parked>>,
+    /// Whether the process's identity was ever accepted.
+    is_proven: AtomicBool,
+    turns: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -54,9 +67,49 @@ impl Gate {
 
     /// Parks the identity if this outcome is its refusal.
     pub fn note(&self, identity: Option<&Identity>, outcome: &Result<(), Failure>) {
-        if let (Err(Failure { kind: FailureKind::Credentials, .. }), Some(identity)) = (outcome, identity) {
-            self.park(identity);
+        let Some(identity) = identity else { return };
+        match outcome {
+            Ok(()) if identity.name == INTEGRATED => self.is_proven.store(true, Ordering::Relaxed),
+            Ok(()) => {}
+            // A secret that cannot be read rests too, until it can be. A ticket that is not there comes by itself.
+            Err(Failure { refuser, kind, .. })
+                if refuser.is_some() || *kind == FailureKind::Credentials && identity.secret.is_some() =>
+            {
+                self.park(identity);
+            }
+            Err(_) => {}
         }
+    }
+
+    /// A turn of one's own for the process's identity, until it has proven good once: ten instances that log in at the same
+    /// moment with an old keytab would be ten wrong passwords. Held while the peer is asked; nobody else waits for it.
+    pub async fn turn(&self, identity: Option<&Identity>) -> Option<MutexGuard<'_, ()>> {
+        let is_proven = || self.is_proven.load(Ordering::Relaxed);
+        if identity.is_none_or(|identity| identity.name != INTEGRATED) || is_proven() {
+            return None;
+        }
+        let turn = self.turns.lock().await;
+        (!is_proven()).then_some(turn)
+    }
+
+    /// Asks with the process's identity, unless a KDC has refused it before: what `check` needs of all this.
+    pub async fn alone<T>(
+        &self,
+        identity: Option<&Identity>,
+        ask: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let _turn = self.turn(identity).await;
+        if !self.is_open(identity) {
+            let text =
+                "not asked: the identity of this process was refused a moment ago and is not offered again";
+            return Err(Failure::new(FailureKind::Credentials, text));
+        }
+        let outcome = ask.await;
+        let summary = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        if !matches!(summary, Err(Failure { refuser: Some(Refuser::Peer), .. })) {
+            self.note(identity, &summary);
+        }
+        outcome
     }
 
     fn park(&self, identity: &Identity) {
@@ -73,6 +126,32 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_identity_of_the_process_is_offered_by_one_until_it_is_proven() {
+        let identity = Identity { name: INTEGRATED.to_owned(), secret: None };
+        let refused = Failure::new(FailureKind::Credentials, "Preauthentication failed");
+        let gate = Gate::default();
+        let turn = gate.turn(Some(&identity)).await;
+        assert!(turn.is_some());
+        let asked = std::cell::Cell::new(0);
+        let ask = || async {
+            asked.set(asked.get() + 1);
+            Err::<(), _>(refused.clone().refused_by(Some(Refuser::Kdc)))
+        };
+        // A second and a third one wait, and of them only the first asks.
+        let others =
+            async { tokio::join!(gate.alone(Some(&identity), ask()), gate.alone(Some(&identity), ask())) };
+        let (answers, ()) = tokio::join!(others, async { drop(turn) });
+        assert!(answers.0.is_err() && answers.1.is_err());
+        assert_eq!(asked.get(), 1);
+        // No ticket yet: nobody was asked, so nothing rests.
+        let gate = Gate::default();
+        gate.note(Some(&identity), &Err(refused));
+        assert!(gate.is_open(Some(&identity)));
+        gate.note(Some(&identity), &Ok(()));
+        assert!(gate.turn(Some(&identity)).await.is_none(), "proven");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_secret_rests_until_it_changes_or_two_hours_are_over() {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::model::connections::ConnectionsQuestion;
 use crate::model::evidence::{InstanceEvidence, Probe};
+use crate::model::observed::{Failure, Refuser};
 use crate::pipeline::Questions;
 use crate::sqlserver::{self, NtlmWish, Session};
 
@@ -40,7 +41,8 @@ fn guard(settings: &sqlserver::Settings) -> Duration {
 
 /// Runs until aborted.
 pub(super) async fn run(mut task: Task) {
-    let identity = task.settings.identity().map(|(name, secret)| Identity { name, secret: Some(secret) });
+    let identity = |refuser| Identity::of(&task.settings, refuser);
+    let (here, everywhere) = (identity(Refuser::Peer), identity(Refuser::Kdc));
     let address = task.settings.address.to_string();
     let mut session = Session::new(task.settings.clone());
     let mut instance = Due::new(Probe::SqlServer, task.intervals.sqlserver);
@@ -63,7 +65,9 @@ pub(super) async fn run(mut task: Task) {
                 continue;
             }
         }
-        if !task.gate.is_open(identity.as_ref()) {
+        let turn = task.gate.turn(everywhere.as_ref()).await;
+        if ![&here, &everywhere].iter().all(|identity| task.gate.is_open(identity.as_ref())) {
+            drop(turn);
             tokio::time::sleep(PARKED_POLL).await;
             continue;
         }
@@ -94,7 +98,12 @@ pub(super) async fn run(mut task: Task) {
         if is_broken == IsBroken::Yes {
             session = Session::new(task.settings.clone());
         }
-        task.gate.note(identity.as_ref(), &summary);
+        let noted = match &summary {
+            Ok(()) | Err(Failure { refuser: Some(Refuser::Kdc), .. }) => &everywhere,
+            Err(_) => &here,
+        };
+        task.gate.note(noted.as_ref(), &summary);
+        drop(turn);
     }
 }
 

@@ -7,12 +7,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::model::evidence::Evidence;
-use crate::model::observed::{Failure, FailureKind};
+use crate::model::observed::{Failure, FailureKind, Refuser};
 use crate::pipeline::{self, Assessment};
 use crate::sqlserver::{self, NtlmWish};
 use crate::{directory, dns, host};
 
 use super::board::now;
+use super::gate::{Gate, Identity};
 use super::{Parts, contained};
 
 /// Names lead to SPNs, SPNs to holders, holders to a second look at home: no chain of questions is longer.
@@ -28,6 +29,7 @@ pub async fn once(parts: &Parts) -> Assessment {
         directory: parts.directory.clone().map(directory::Session::new),
         dns: parts.dns.clone().map(dns::Session::new),
         host: parts.host.clone(),
+        gate: Arc::default(),
     };
     for round in 0..MOST_ROUNDS {
         if !ask(parts, &mut sessions, &mut evidence, round).await {
@@ -43,6 +45,7 @@ struct Sessions {
     directory: Option<directory::Session>,
     dns: Option<dns::Session>,
     host: Option<host::Settings>,
+    gate: Arc<Gate>,
 }
 
 /// A session on its way back, with what it learnt.
@@ -60,9 +63,11 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
     if round == 0 {
         for (index, place) in sessions.instances.iter_mut().enumerate() {
             if let Some(mut session) = place.take() {
+                let gate = Arc::clone(&sessions.gate);
                 running.spawn(async move {
                     let started = Instant::now();
-                    let outcome = session.instance().await;
+                    let identity = Identity::of(session.settings(), Refuser::Kdc);
+                    let outcome = gate.alone(identity.as_ref(), session.instance()).await;
                     let took = started.elapsed();
                     let write: Write = Box::new(move |evidence| {
                         if let Some(slots) = evidence.instances.get_mut(index) {
@@ -102,9 +107,14 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
         && !was_refused(evidence)
         && let Some(mut session) = sessions.directory.take()
     {
+        let identity = parts.directory.as_ref().map(|settings| {
+            let (name, secret) = settings.identity();
+            Identity { name, secret }
+        });
+        let gate = Arc::clone(&sessions.gate);
         running.spawn(async move {
             let started = Instant::now();
-            let outcome = session.ask(&question).await;
+            let outcome = gate.alone(identity.as_ref(), session.ask(&question)).await;
             let took = started.elapsed();
             let write: Write =
                 Box::new(move |evidence| evidence.directory.record(now(), took, question, outcome));

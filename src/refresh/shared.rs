@@ -74,7 +74,7 @@ pub(super) fn directory(
 ) -> Task<DirectoryQuestion, DirectoryFacts, directory::Session> {
     let own = settings.clone();
     let (name, secret) = settings.identity();
-    let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(3);
+    let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(6);
     Task {
         due: Due::new(Probe::Directory, parts.intervals.directory),
         guard: settings.timeout.saturating_mul(servers),
@@ -167,7 +167,9 @@ where
                 continue;
             }
         }
+        let turn = task.gate.turn(task.identity.as_ref()).await;
         if !task.gate.is_open(task.identity.as_ref()) {
+            drop(turn);
             tokio::time::sleep(PARKED_POLL).await;
             continue;
         }
@@ -179,6 +181,7 @@ where
         let summary = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         task.due.note(None, started, &summary);
         task.gate.note(task.identity.as_ref(), &summary);
+        drop(turn);
         last = Some((question.clone(), started));
         let took = started.elapsed();
         task.board.write(|evidence| (task.slot)(evidence).record(now(), took, question, outcome));

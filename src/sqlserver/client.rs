@@ -237,7 +237,7 @@ impl Plan<'_> {
 
     fn identity(&self) -> String {
         match &self.settings.login {
-            Login::Integrated => "the integrated identity".to_owned(),
+            Login::Integrated => integrated::IDENTITY.to_owned(),
             Login::Sql { user, .. } => plain(user),
         }
     }
@@ -246,11 +246,15 @@ impl Plan<'_> {
         use tiberius::error::Error as Driver;
         let server = self.server.to_owned();
         match error {
-            Driver::Server(token) if CREDENTIAL_ERRORS.contains(&token.code()) => Error::Credentials {
-                server,
-                identity: self.identity(),
-                text: format!("error {}: {}", token.code(), plain(token.message())),
-            },
+            Driver::Server(token) if CREDENTIAL_ERRORS.contains(&token.code()) => {
+                let (number, text) = (token.code(), plain(token.message()));
+                let advice = match self.settings.login {
+                    Login::Integrated => integrated::advice(number),
+                    Login::Sql { .. } => "",
+                };
+                let text = format!("error {number}: {text}{advice}");
+                Error::Credentials { server, identity: self.identity(), text }
+            }
             #[cfg(all(unix, feature = "gssapi"))]
             Driver::Gssapi(text) => integrated::gssapi_error(server, host, port, &plain(&text)),
             Driver::Tls(text) => Error::Tls { server, text: tls_text(&text) },

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::observed::{Failure, FailureKind};
+use crate::model::observed::{Failure, FailureKind, Refuser};
 
 /// Why an exchange with a SQL Server failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +46,7 @@ pub enum Error {
         /// SQL Server's text.
         text: String,
     },
-    /// The server, or a KDC, rejected the identity.
+    /// The server rejected the identity.
     #[error("{server}: login of {identity}: {text}")]
     Credentials {
         /// The address as configured.
@@ -56,7 +56,15 @@ pub enum Error {
         /// Error number and text.
         text: String,
     },
-    /// The secret could not be read.
+    /// A KDC rejected the identity of this process.
+    #[error("{server}: integrated login: {text}")]
+    Kerberos {
+        /// The address as configured.
+        server: String,
+        /// The Kerberos library's text.
+        text: String,
+    },
+    /// The secret could not be read, or there is no ticket.
     #[error("{server}: login of {identity}: {text}")]
     NoSecret {
         /// The address as configured.
@@ -123,7 +131,9 @@ impl Error {
             Self::Unreachable { .. } => FailureKind::Unreachable,
             Self::TimedOut { .. } | Self::StillRunning { .. } => FailureKind::Timeout,
             Self::Refused { .. } => FailureKind::Refused,
-            Self::Credentials { .. } | Self::NoSecret { .. } => FailureKind::Credentials,
+            Self::Credentials { .. } | Self::Kerberos { .. } | Self::NoSecret { .. } => {
+                FailureKind::Credentials
+            }
             Self::Forbidden { .. } => FailureKind::Forbidden,
             Self::Tls { .. } => FailureKind::Tls,
             Self::Malformed { .. } => FailureKind::Malformed,
@@ -135,7 +145,12 @@ impl Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(error.kind(), error.to_string())
+        let refuser = match error {
+            Error::Credentials { .. } => Some(Refuser::Peer),
+            Error::Kerberos { .. } => Some(Refuser::Kdc),
+            _ => None,
+        };
+        Self::new(error.kind(), error.to_string()).refused_by(refuser)
     }
 }
 

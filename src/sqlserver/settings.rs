@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::host::HostName;
-use crate::model::secret::SecretSource;
+use crate::model::observed::Refuser;
+use crate::model::secret::{INTEGRATED, SecretSource};
 
 /// The settings of one instance's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +34,16 @@ impl Settings {
         self.trust_server_certificate.unwrap_or_else(|| self.address.is_loopback())
     }
 
-    /// The identity that a refusal parks (JUDGEMENT 13), as text such as `sql:monitor@sql01`, and where its secret
-    /// comes from. `None` for the integrated login, whose credentials are not ours to choose.
-    pub fn identity(&self) -> Option<(String, SecretSource)> {
-        match &self.login {
-            Login::Integrated => None,
-            Login::Sql { user, password } => Some((format!("sql:{user}@{}", self.address), password.clone())),
+    /// The identity that a refusal parks (JUDGEMENT 13), as text such as `sql:monitor@sql01`, and where its secret comes
+    /// from. What a KDC refuses is the process's own identity, for all that use it.
+    pub fn identity(&self, refuser: Refuser) -> Option<(String, Option<SecretSource>)> {
+        match (&self.login, refuser) {
+            (Login::Sql { user, password }, Refuser::Peer) => {
+                Some((format!("sql:{user}@{}", self.address), Some(password.clone())))
+            }
+            (Login::Sql { .. }, Refuser::Kdc) => None,
+            (Login::Integrated, Refuser::Peer) => Some((format!("{INTEGRATED}:sql@{}", self.address), None)),
+            (Login::Integrated, Refuser::Kdc) => Some((INTEGRATED.to_owned(), None)),
         }
     }
 }
@@ -275,9 +280,9 @@ mod tests {
         ] {
             assert_eq!(settings(host, trust).trusts_any_certificate(), expected, "{host} {trust:?}");
         }
-        let (identity, source) = settings(r"sql01\PROD", None).identity().unwrap();
+        let (identity, source) = settings(r"sql01\PROD", None).identity(Refuser::Peer).unwrap();
         assert_eq!(
-            (identity.as_str(), source.to_string().as_str()),
+            (identity.as_str(), source.unwrap().to_string().as_str()),
             (r"sql:monitor@sql01\PROD", "password_env P")
         );
     }

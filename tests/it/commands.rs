@@ -143,3 +143,20 @@ fn wait(child: &mut std::process::Child) -> std::process::ExitStatus {
     let _ = sender.send(());
     status
 }
+
+#[cfg(not(any(windows, feature = "gssapi")))]
+#[test]
+fn a_build_without_integrated_login_says_so_and_asks_nobody() {
+    let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let address = peer.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yml");
+    let instance = format!("instances: [{{ address: \"{address}\", login: {{ method: integrated }} }}]\n");
+    std::fs::write(&file, instance).unwrap();
+    let page = text(&run(&["--config.file", file.to_str().unwrap(), "check"]).stdout);
+    let sentence =
+        "this build has no integrated login: use the .deb or .rpm, or cargo build --features gssapi";
+    assert!(page.contains(&format!("sqlserver: unsupported: {address}: {sentence}")), "{page}");
+    assert!(peer.accept().is_err(), "somebody connected");
+}

@@ -15,8 +15,16 @@ mod accounts;
 
 mod binds;
 
+mod logins;
+
+mod exits;
+
 mod lockout;
 
 mod outage;
+
+mod clock;
+
+mod trusts;
 
 mod tickets;

@@ -17,6 +17,8 @@ mod commands;
 
 mod config;
 
+mod controllers;
+
 mod discovery;
 
 #[cfg(feature = "gssapi")]

@@ -3,7 +3,7 @@
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::evidence::{Probe, Slot};
-use crate::model::observed::FailureKind;
+use crate::model::observed::{FailureKind, Refuser};
 
 pub(super) const RULE: Rule = Rule {
     name: "exporter_credentials_rejected",
@@ -30,7 +30,13 @@ fn check(case: &Case<'_>) -> Judged {
 
 fn rejected<Q, F>(probe: Probe, slot: &Slot<Q, F>) -> Option<Subject> {
     let failure = slot.latest.as_ref()?.failure.as_ref()?;
-    let advice = "correct the secret that the configuration names; it is tried at once when its file changes";
+    let advice = match failure.refuser {
+        // The process's own identity: the Kerberos library reads its keytab, and nobody tells us that it changed.
+        Some(Refuser::Kdc) => "correct the keytab that KRB5_CLIENT_KTNAME names and restart the exporter",
+        Some(Refuser::Peer) | None => {
+            "correct the secret that the configuration names; it is tried at once when its file changes"
+        }
+    };
     (failure.kind == FailureKind::Credentials)
         .then(|| Subject::new(probe.name(), failure.text.as_str()).then(Change::Advice(advice.to_owned())))
 }

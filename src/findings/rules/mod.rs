@@ -9,7 +9,11 @@ mod account_not_found;
 mod alias_spn_elsewhere;
 mod alias_without_spn;
 mod cannot_register_spn;
+mod clock_skew;
+mod clock_skew_exceeded;
 mod dns_address_not_listening;
+mod domain_controller_down;
+mod domain_controller_unreachable;
 mod duplicate_spn;
 mod dynamic_port;
 mod dynamic_port_spn_at_risk;
@@ -50,6 +54,7 @@ mod short_name_spn_elsewhere;
 mod spn_conflict;
 mod stale_spn;
 mod tcp_disabled;
+mod trust_unusable;
 mod upn_shadows_spn;
 mod weak_encryption;
 mod wrong_dns_suffix;
@@ -103,6 +108,11 @@ pub const CAUSES: &[&Rule] = &[
     &wrong_dns_suffix::RULE,
     &dns_address_not_listening::RULE,
     &hosts_file_override::RULE,
+    &domain_controller_unreachable::RULE,
+    &domain_controller_down::RULE,
+    &clock_skew_exceeded::RULE,
+    &clock_skew::RULE,
+    &trust_unusable::RULE,
     &permission_missing::RULE,
     &exporter_credentials_rejected::RULE,
     &exporter_overprivileged::RULE,

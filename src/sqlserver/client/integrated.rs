@@ -114,7 +114,36 @@ pub(super) fn gssapi_error(server: String, host: &str, port: u16, text: &str) ->
         let text = format!("{text}: instances[].address must be the name that the SPN is registered for");
         return Error::Refused { server, asked, number: 7, text };
     }
-    Error::Credentials { server, identity: "the integrated identity".to_owned(), text: text.to_owned() }
+    // Nothing was offered to anybody where there is nothing. MIT puts "No credentials were supplied" in front of what a KDC
+    // said as well, so only its own words count, and what is not known counts as a refusal.
+    let is_missing = [
+        "no kerberos credentials",
+        "credentials cache",
+        "can't find client principal",
+        "keytab",
+        "ticket expired",
+    ]
+    .iter()
+    .any(|words| lower.contains(words));
+    let text = text.to_owned();
+    if is_missing {
+        return Error::NoSecret { server, identity: IDENTITY.to_owned(), text };
+    }
+    Error::Kerberos { server, text }
+}
+
+/// How the process's own identity is called in a text.
+pub(super) const IDENTITY: &str = "the integrated identity";
+
+/// What a refusal by SQL Server of a ticket that a KDC gave can mean: 18452 says no more than that it did not work.
+pub(super) fn advice(number: u32) -> &'static str {
+    match number {
+        18_452 if cfg!(unix) => {
+            " (the ticket was not accepted: the SPN is held by another account than the service's, the service has an old \
+             key, or it requires Extended Protection, which this login cannot give)"
+        }
+        _ => "",
+    }
 }
 
 #[cfg(test)]

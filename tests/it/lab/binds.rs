@@ -1,11 +1,14 @@
 //! Every way to bind to a real domain controller, and every refusal with the words that say what to do.
 
 use std::io::{Read, Write};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use peers::scenario::Scenario;
 
 use super::domain::{Kind, Lab, shared};
-use super::exporter::{Checked, Directory, Site, binary, check};
+use super::exporter::{Checked, Daemon, Directory, OFTEN, Site, binary, check, sample, with_keytab};
 use super::reading::Forest;
 use super::scenarios::log_on;
 use crate::world::tests;
@@ -26,27 +29,29 @@ fn states(checked: &Checked) -> Vec<&str> {
 fn ldaps_starttls_and_kerberos() {
     let mut lab = shared();
     let site = site(&mut lab);
-    let host = lab.text("/servers/0/host").to_owned();
-    let ldaps = Directory::of(&lab);
-    let start_tls =
-        Directory { servers: vec![format!("ldap://{}", lab.address(0))], start_tls: true, ..ldaps.clone() };
-    let kerberos = Directory { servers: vec![format!("ldap://{host}")], simple: None, ..ldaps.clone() };
-    // By its address: its own name has to be asked for.
-    let by_address = Directory { servers: vec![format!("ldap://{}", lab.address(0))], ..kerberos.clone() };
-    let inside_ldaps = Directory { servers: vec![format!("ldaps://{host}")], ..kerberos.clone() };
-    let inside_start_tls = Directory { start_tls: true, ..kerberos.clone() };
-    for (what, directory) in [
-        ("LDAPS", ldaps),
-        ("StartTLS", start_tls),
-        ("Kerberos", kerberos),
-        ("Kerberos, by address", by_address),
-        ("Kerberos inside LDAPS", inside_ldaps),
-        ("Kerberos inside StartTLS", inside_start_tls),
+    let (host, address) = (lab.text("/servers/0/host").to_owned(), lab.address(0).to_owned());
+    let ticket = log_on(&lab, &site);
+    let password = Directory::of(&lab).simple;
+    let keytab = std::path::PathBuf::from(lab.text("/exporter/keytab"));
+    // With an address in the URL the server is asked for its own name before a Kerberos bind.
+    for (url, start_tls, identity) in [
+        (format!("ldaps://{address}"), false, Identity::Password),
+        (format!("ldap://{host}"), true, Identity::Password),
+        (format!("ldap://{host}"), false, Identity::Ticket),
+        (format!("ldap://{address}"), false, Identity::Ticket),
+        (format!("ldap://{host}"), true, Identity::Ticket),
+        (format!("ldaps://{host}"), false, Identity::Ticket),
+        (format!("ldap://{host}"), false, Identity::Keytab),
     ] {
-        let config = site.configure(&directory, "");
+        let what = format!("{url} {start_tls} {identity:?}");
+        let simple = password.clone().filter(|_| identity == Identity::Password);
+        let config =
+            site.configure(&Directory { servers: vec![url], start_tls, simple, ..Directory::of(&lab) }, "");
         let mut program = binary(&lab);
-        if directory.simple.is_none() {
-            program.env("KRB5CCNAME", log_on(&lab, &site));
+        match identity {
+            Identity::Password => {}
+            Identity::Ticket => drop(program.env("KRB5CCNAME", &ticket)),
+            Identity::Keytab => with_keytab(&mut program, &keytab),
         }
         let checked = check(program, &config);
         assert_eq!(states(&checked), ["good", "good"], "{what}\n{}", checked.text);
@@ -80,6 +85,53 @@ fn a_kerberos_bind_that_succeeds_before_its_end_is_refused() {
     let checked = check(program, &config);
     assert!(states(&checked).iter().all(|state| *state == "unknown"), "{}", checked.text);
     assert!(checked.text.contains("the Kerberos bind succeeded before its end"), "{}", checked.text);
+    lab.clear();
+}
+
+#[derive(Debug, PartialEq)]
+enum Identity {
+    Password,
+    Ticket,
+    Keytab,
+}
+
+#[test]
+fn without_a_ticket_nobody_is_asked_and_it_is_said() {
+    let mut lab = shared();
+    let site = site(&mut lab);
+    let servers = vec![format!("ldap://{}", lab.text("/servers/0/host"))];
+    let config = site.configure(&Directory { servers, simple: None, ..Directory::of(&lab) }, "");
+    let mut program = binary(&lab);
+    with_keytab(&mut program, Path::new("/nonexistent"));
+    let checked = check(program, &config);
+    assert!(checked.text.contains("no usable credentials: Kerberos: "), "{}", checked.text);
+    assert!(states(&checked).iter().all(|state| *state == "unknown"), "{}", checked.text);
+    lab.clear();
+}
+
+#[test]
+fn a_keytab_of_an_old_password_does_not_lock_the_account() {
+    let mut lab = shared();
+    let site = site(&mut lab);
+    let sam = lab.text("/exporter/user").split('@').next().unwrap().to_owned();
+    lab.set(&sam, "unicodePwd", &["Chan.ged-12"]);
+    assert_eq!(Forest::own(&lab).number(&sam, "badPwdCount"), 0);
+    let servers = vec![format!("ldap://{}", lab.text("/servers/0/host"))];
+    let directory = Directory { servers, simple: None, rhythm: (10, 1), ..Directory::of(&lab) };
+    let config = site.configure(&directory, OFTEN);
+    let mut program = binary(&lab);
+    with_keytab(&mut program, Path::new(lab.text("/exporter/keytab")));
+    let daemon = Daemon::start(program, &config);
+    let labels = [("probe", "directory"), ("kind", "credentials")];
+    let limit = Duration::from_secs(60);
+    daemon.until("refused", limit, |page| sample(page, "probe_failures_total", &labels) == Some(1.0));
+    // The directory's interval is a second: a parked identity is one that many looks at SQL Server later was not offered.
+    let looks = |page: &str| sample(page, "probe_attempts_total", &[("probe", "sqlserver")]).unwrap();
+    let before = looks(&daemon.metrics());
+    let page = daemon.until("five more looks", limit, |page| looks(page) >= before + 5.0);
+    println!("badPwdCount {}", Forest::own(&lab).number(&sam, "badPwdCount"));
+    assert_eq!(sample(&page, "probe_failures_total", &labels), Some(1.0));
+    assert_eq!(Forest::own(&lab).number(&sam, "badPwdCount"), 1);
     lab.clear();
 }
 
@@ -119,6 +171,11 @@ fn a_wrong_password_is_offered_once_and_said() {
     );
     assert!(!checked.text.contains("Wrong.Passw0rd"), "{}", checked.text);
     assert_eq!(Forest::own(&lab).number(&sam, "badPwdCount"), before + 1, "offered once");
+    // Nothing critical was seen, and something critical could not be looked for.
+    let mut program = binary(&lab);
+    program.args(["check", "--fail-on", "critical", "--config.file"]).arg(&config);
+    assert_eq!(program.output().unwrap().status.code(), Some(3));
+    assert_eq!(Forest::own(&lab).number(&sam, "badPwdCount"), before + 2, "and once by the second program");
     // A right password sets the count back.
     let config = site.configure(&Directory::of(&lab), "");
     assert_eq!(states(&check(binary(&lab), &config)), ["good", "good"]);
@@ -132,20 +189,10 @@ fn a_locked_reader_is_said_and_not_tried_again() {
     let user = lab.text("/reader/user").to_owned();
     // Locked for real, by wrong logins of another program.
     for _ in 0..3 {
-        let refused = std::process::Command::new("ldapsearch")
+        let refused = Command::new("ldapsearch")
             .env("LDAPTLS_CACERT", lab.text("/ca"))
-            .args([
-                "-x",
-                "-ZZ",
-                "-H",
-                &format!("ldap://{}", lab.address(0)),
-                "-D",
-                &user,
-                "-w",
-                "Not.It-1",
-                "-s",
-                "base",
-            ])
+            .args(["-x", "-ZZ", "-H", &format!("ldap://{}", lab.address(0))])
+            .args(["-D", &user, "-w", "Not.It-1", "-s", "base"])
             .output()
             .unwrap();
         assert_eq!(refused.status.code(), Some(49), "{refused:?}");

@@ -22,8 +22,8 @@ pub(crate) enum Kind {
     Twins,
     /// `ad.fabrikam.com`, called FABRIKAM, whose DC refuses Kerberos inside TLS.
     OtherName,
-    /// Two forests again, and the first one's clock can be moved.
-    Clocks,
+    /// One domain controller whose clock a test moves.
+    Clock,
 }
 
 /// A running lab.
@@ -56,13 +56,10 @@ impl Lab {
         match kind {
             Kind::TwoForests => up.args(["--partner", &address(3)]),
             Kind::Twins => up.args(["--twin", &address(2)]),
-            Kind::Clocks => {
-                let clock = folder.path().join("clock");
-                up.args(["--partner", &address(3), "--clock"]).arg(clock)
-            }
             Kind::OtherName => {
                 up.args(["--realm", "AD.FABRIKAM.COM", "--netbios", "FABRIKAM", "--strong-auth"])
             }
+            Kind::Clock => up.arg("--clock").arg(folder.path().join("clock")),
         };
         let log = folder.path().join("log");
         up.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
@@ -88,19 +85,21 @@ impl Lab {
         self.text(&format!("/servers/{server}/ip"))
     }
 
-    /// Moves the clock of a [`Kind::Clocks`] lab, such as `+10m`.
-    pub(crate) fn set_clock(&self, offset: &str) {
-        std::fs::write(self.text("/clock"), offset).unwrap();
-    }
-
-    /// Sends a signal to the domain controller of the other forest.
-    pub(crate) fn signal_partner(&self, signal: &str) {
-        send(self.about["partner"]["servers"][0]["pid"].as_u64().unwrap(), signal);
+    /// Moves the clock of a [`Kind::Clock`], such as `+10m`.
+    pub(crate) fn move_clock(&self, offset: &str) {
+        std::fs::write(self.text("/clock"), format!("{offset}\n")).unwrap();
     }
 
     /// Sends a signal to a domain controller: `STOP` hangs it, `CONT` wakes it up, `KILL` is its death.
     pub(crate) fn signal(&self, server: usize, signal: &str) {
-        send(self.about["servers"][server]["pid"].as_u64().unwrap(), signal);
+        self.signal_to(&format!("/servers/{server}/pid"), signal);
+    }
+
+    /// The same to the process whose id is at this path of what `up` says.
+    pub(crate) fn signal_to(&self, pointer: &str, signal: &str) {
+        let pid = self.about.pointer(pointer).and_then(Value::as_u64).unwrap();
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pid}")).status().unwrap();
+        assert!(sent.success(), "kill -{signal} {pid}");
     }
 
     /// Puts a scenario in; `Err` if Samba cannot play it, with the reason.
@@ -125,11 +124,13 @@ impl Lab {
         let answer = self.tool.ask(&json!({ "clear": true }));
         assert_eq!(answer["ok"], true, "{answer}");
     }
-}
 
-fn send(pid: u64, signal: &str) {
-    let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pid}")).status().unwrap();
-    assert!(sent.success(), "kill -{signal} {pid}");
+    /// Writes a keytab with the keys that the domain has for this principal now.
+    pub(crate) fn keytab(&self, principal: &str, file: &Path) {
+        let mut command = Command::new(tests().join("lab/keytab"));
+        let output = command.args([self.text("/servers/0/conf"), principal]).arg(file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 impl Drop for Lab {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use peers::scenario::Scenario;
@@ -19,8 +19,19 @@ use super::domain::Lab;
 pub(crate) struct Site {
     pub(crate) scenario: Scenario,
     pub(crate) servers: Vec<SqlServer>,
+    /// How the exporter logs in to them.
+    pub(crate) way: Way,
     folder: tempfile::TempDir,
     _runtime: tokio::runtime::Runtime,
+}
+
+/// How the exporter logs in to SQL Server.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    /// By address and password, without TLS.
+    Password,
+    /// By this name and with Kerberos; with TLS where an authority's certificate is given.
+    Integrated { host: String, ca: Option<String> },
 }
 
 /// How the exporter reaches the directory.
@@ -58,14 +69,19 @@ impl Directory {
 impl Site {
     /// Starts the SQL Servers.
     pub(crate) fn start(scenario: Scenario) -> Self {
+        Self::start_with(scenario, &Options::default(), Way::Password)
+    }
+
+    /// Starts the SQL Servers so that they can be reached this way.
+    pub(crate) fn start_with(scenario: Scenario, options: &Options, way: Way) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         let servers = {
             let _inside = runtime.enter();
-            let start = |spec: &peers::tds::SqlServerSpec| SqlServer::start(spec.clone(), Options::default());
+            let start = |spec: &peers::tds::SqlServerSpec| SqlServer::start(spec.clone(), options.clone());
             scenario.sqlservers.iter().map(|spec| start(spec).unwrap()).collect()
         };
-        Self { scenario, servers, folder: tempfile::tempdir().unwrap(), _runtime: runtime }
+        Self { scenario, servers, way, folder: tempfile::tempdir().unwrap(), _runtime: runtime }
     }
 
     /// The name of an instance in the exporter's configuration.
@@ -83,15 +99,10 @@ impl Site {
 
     /// Writes the configuration. `further` is appended.
     pub(crate) fn configure(&self, directory: &Directory, further: &str) -> PathBuf {
-        let user = &Options::default().users[0];
-        let password = self.secret("sql_password", &user.1);
         let mut yaml = "web: { listen_addresses: [\"127.0.0.1:0\"] }\ninstances:\n".to_owned();
         for (place, server) in self.servers.iter().enumerate() {
-            let (address, name) = (server.addr(), self.name(place));
-            writeln!(yaml, "  - address: {address}\n    name: '{name}'\n    encryption: \"off\"").unwrap();
-            let password = password.display();
-            writeln!(yaml, "    login: {{ method: sql, user: {}, password_file: {password} }}", user.0)
-                .unwrap();
+            writeln!(yaml, "  - name: '{}'", self.name(place)).unwrap();
+            self.reach(&mut yaml, server.addr());
             for line in self.scenario.instance_settings.iter().filter(|_| place == 0) {
                 writeln!(yaml, "    {line}").unwrap();
             }
@@ -121,6 +132,32 @@ impl Site {
         std::fs::write(&file, yaml).unwrap();
         file
     }
+
+    /// Address, login and encryption of an instance.
+    fn reach(&self, yaml: &mut String, address: SocketAddr) {
+        match &self.way {
+            Way::Password => {
+                let (user, password) = &Options::default().users[0];
+                let password = self.secret("sql_password", password);
+                let password = password.display();
+                writeln!(yaml, "    address: {address}\n    encryption: \"off\"").unwrap();
+                writeln!(yaml, "    login: {{ method: sql, user: {user}, password_file: {password} }}")
+                    .unwrap();
+            }
+            Way::Integrated { host, ca } => {
+                writeln!(yaml, "    address: {host}:{}", address.port()).unwrap();
+                yaml.push_str("    login: { method: integrated }\n");
+                match ca {
+                    Some(pem) => {
+                        let file = self.secret("sql_ca.pem", pem);
+                        let file = file.display();
+                        writeln!(yaml, "    encryption: mandatory\n    ca_file: {file}").unwrap();
+                    }
+                    None => yaml.push_str("    encryption: \"off\"\n"),
+                }
+            }
+        }
+    }
 }
 
 /// A rhythm at which a test can watch.
@@ -138,6 +175,11 @@ pub(crate) fn binary(lab: &Lab) -> Command {
         .env_remove("KRB5_CLIENT_KTNAME")
         .env("KRB5_KTNAME", "/nonexistent");
     command
+}
+
+/// The C library gets tickets with the keytab by itself; in memory, as in a unit without a home.
+pub(crate) fn with_keytab(program: &mut Command, keytab: &std::path::Path) {
+    program.env("KRB5CCNAME", "MEMORY:").env("KRB5_CLIENT_KTNAME", keytab);
 }
 
 /// What `check --format json` gave.
@@ -158,7 +200,7 @@ pub(crate) fn check(mut binary: Command, config: &std::path::Path) -> Checked {
     let printed = String::from_utf8(output.stdout).unwrap();
     let complaints = String::from_utf8_lossy(&output.stderr);
     Checked {
-        code: output.status.code().unwrap(),
+        code: output.status.code().unwrap_or_else(|| panic!("{}: {printed}\n{complaints}", output.status)),
         report: serde_json::from_str(&printed).unwrap_or_default(),
         text: format!("{printed}\n{complaints}"),
     }
@@ -198,6 +240,22 @@ impl Daemon {
         Self { child, address }
     }
 
+    /// How many threads of this name it has; Linux keeps 15 characters of a name (prctl(2), PR_SET_NAME).
+    pub(crate) fn n_threads(&self, name: &str) -> usize {
+        let name: String = name.chars().take(15).collect();
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|text| text.trim_end() == name).count()
+    }
+
+    /// Asks it to stop, as a service manager does, and says how it ended.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        let pid = self.child.id();
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {pid}")).status().unwrap();
+        assert!(sent.success(), "kill -TERM {pid}");
+        self.child.wait().unwrap()
+    }
+
     /// The page at this path, with this `Accept`.
     pub(crate) fn page(&self, path: &str, accept: &str) -> String {
         fetch(self.address, path, accept)
@@ -209,7 +267,12 @@ impl Daemon {
     }
 
     /// The metrics once they satisfy the condition; fails after the limit, with what was served last.
-    pub(crate) fn until(&self, what: &str, limit: Duration, condition: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn until(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut condition: impl FnMut(&str) -> bool,
+    ) -> String {
         let end = Instant::now() + limit;
         loop {
             let page = self.metrics();

@@ -91,8 +91,26 @@ impl<'a> Forest<'a> {
         assert!(child.wait().unwrap().success(), "ldapmodify {sam} {attribute}");
     }
 
+    /// Distinguished name of its domain.
+    pub(crate) fn base(&self) -> &'a str {
+        self.text("/base")
+    }
+
+    /// The domain controller's clock, as its rootDSE tells it: `20261125093000.0Z`.
+    pub(crate) fn clock(&self) -> String {
+        let address = self.text(&format!("/servers/{}/ip", self.server));
+        let output = Command::new("ldapsearch")
+            .args(["-LLL", "-x", "-o", "nettimeout=10", "-H", &format!("ldap://{address}")])
+            .args(["-s", "base", "-b", "", "currentTime"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let found = text.lines().find_map(|line| line.strip_prefix("currentTime: "));
+        found.unwrap_or_else(|| panic!("no currentTime: {text}")).to_owned()
+    }
+
     /// Searches as Administrator with StartTLS.
-    fn search(&self, port: u16, base: &str, filter: &str, attribute: &str) -> Objects {
+    pub(crate) fn search(&self, port: u16, base: &str, filter: &str, attribute: &str) -> Objects {
         let address = self.text(&format!("/servers/{}/ip", self.server));
         let output = Command::new("ldapsearch")
             .env("LDAPTLS_CACERT", self.text("/ca"))

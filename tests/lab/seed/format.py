@@ -8,7 +8,8 @@ import yaml
 
 TEXT, TEXTS, FREE = "text", "list of texts", "anything"
 ACCOUNT = {"name": TEXT, "class": TEXT, "dns": TEXT, "spns": TEXTS, "attributes": FREE}
-DOMAIN = {"dns": TEXT, "netbios": TEXT, "accounts": [ACCOUNT]}
+DOMAIN = {"dns": TEXT, "netbios": TEXT, "accounts": [ACCOUNT], "controllers": [{"clock": TEXT, "down": TEXT}],
+          "trust": {"direction": TEXT, "kind": TEXT, "attributes": TEXT, "encryption_types": TEXT}}
 SCENARIO = {
     "about": TEXT,
     "domain": {**DOMAIN, "other_domains": [DOMAIN]},
@@ -17,7 +18,7 @@ SCENARIO = {
              "srv": [{"target": TEXT, "port": TEXT, "priority": TEXT, "weight": TEXT}]}],
     "sqlservers": [{key: FREE for key in (
         "host instance version platform account address static_ports dynamic_port live_ports listen_all tcp named_pipes "
-        "rights started_seconds_ago properties connections tables").split()}],
+        "rights started_seconds_ago clock properties connections tables").split()}],
     # For the exporter's tests; nothing of the lab follows from it.
     "instance_settings": TEXTS,
     "expect": {"verdicts": TEXTS, "findings": TEXTS},
@@ -116,5 +117,9 @@ def read(path):
     main = value.get("domain")
     if main and main.get("other_domains"):
         raise Unsupported("other_domains: Samba 4.17 cannot hold a second domain in a forest")
+    for forest in [main or {}, *value.get("trusting", [])]:
+        for key in ("controllers", "trust"):
+            if key in forest:
+                raise Unsupported(f"{key}: of a lab they are what `up` made them")
     return {"domain": None if main is None else domain(main, "corp.contoso.com", "CORP"),
             "trusting": [domain(d) for d in value.get("trusting", [])], "dns": answers}

@@ -72,6 +72,10 @@ impl Scenario {
                 "other_domains: a domain in this list has no other_domains itself".to_owned(),
             ));
         }
+        let roots = scenario.domain.iter().flat_map(|root| &root.other_domains).chain(&scenario.trusting);
+        if roots.into_iter().any(|domain| domain.controllers.len() > 1) {
+            return Err(invalid("controllers: only the scenario's own domain has several".to_owned()));
+        }
         if scenario.domain.is_none() && !scenario.trusting.is_empty() {
             return Err(invalid("trusting: without a domain there is nothing to trust".to_owned()));
         }

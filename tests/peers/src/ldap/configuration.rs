@@ -67,7 +67,13 @@ pub(super) fn configuration(domains: &[Domain]) -> Vec<Entry> {
 const SPN_MAPPINGS: &str = "host=alerter,appmgmt,cisvc,clipsrv,browser,dhcp,dnscache,eventlog,eventsystem,policyagent,http,rpc,rpcss,spooler,time,w3svc,wins,www";
 
 /// What the directory says about itself before anyone has signed in (MS-ADTS 3.1.1.3.2).
-pub(super) fn root_dse(directory: &Directory, domain: &Domain, place: usize, now: i64) -> Entry {
+pub(super) fn root_dse(
+    directory: &Directory,
+    domain: &Domain,
+    place: usize,
+    controller: &str,
+    now: i64,
+) -> Entry {
     let (configuration, root) = (directory.configuration_dn(), domain.forest_root_dn());
     let schema = format!("CN=Schema,{configuration}");
     let short = if place == 0 { "DC1".to_owned() } else { format!("DC1-{}", domain.netbios()) };
@@ -92,7 +98,7 @@ pub(super) fn root_dse(directory: &Directory, domain: &Domain, place: usize, now
         // GSSAPI and GSS-SPNEGO, which a real controller lists too, are not served here.
         .with("supportedSASLMechanisms", ["EXTERNAL", "DIGEST-MD5"])
         .with("highestCommittedUSN", ["20500"])
-        .with("dnsHostName", [domain.controller()])
+        .with("dnsHostName", [controller])
         .with("ldapServiceName", [format!("{}:dc1$@{}", domain.forest_root, domain.dns().to_uppercase())])
         .with("serverName", [&server])
         .with("domainFunctionality", [FUNCTIONAL_LEVEL])

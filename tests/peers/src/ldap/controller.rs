@@ -37,14 +37,15 @@ pub struct Addresses {
 pub struct DomainController {
     state: Arc<State>,
     addresses: Addresses,
-    name: String,
-    _thread: Background,
+    thread: Option<Background>,
 }
 
 /// What the connections and the test share.
 pub(super) struct State {
     pub(super) directory: SharedDirectory,
     pub(super) domain: usize,
+    /// Host name.
+    pub(super) name: String,
     pub(super) acceptor: TlsAcceptor,
     pub(super) records: Records,
     /// What the global catalogue shows while replication stands still.
@@ -87,11 +88,21 @@ pub(super) fn locked<Value>(mutex: &Mutex<Value>) -> MutexGuard<'_, Value> {
 impl DomainController {
     /// Starts the controller of `directory`'s domain number `domain` (0 is the forest's root).
     pub fn start(directory: SharedDirectory, domain: usize, authority: &Authority) -> io::Result<Self> {
-        let (name, domain_name) = {
+        Self::start_numbered(directory, domain, 1, authority)
+    }
+
+    /// Starts a controller of this number: `dc2` is the second of its domain.
+    pub fn start_numbered(
+        directory: SharedDirectory,
+        domain: usize,
+        number: usize,
+        authority: &Authority,
+    ) -> io::Result<Self> {
+        let domain_name = {
             let directory = directory.read().unwrap_or_else(PoisonError::into_inner);
-            let domain = directory.domains.get(domain).ok_or(io::ErrorKind::NotFound)?;
-            (domain.controller(), domain.dns().to_owned())
+            directory.domains.get(domain).ok_or(io::ErrorKind::NotFound)?.dns().to_owned()
         };
+        let name = format!("dc{number}.{domain_name}");
         let acceptor = TlsAcceptor::from(authority.server(&[&name, &domain_name])?);
         let sockets = [listen()?, listen()?, listen()?, listen()?];
         let [ldap, ldaps, gc, gcs] = sockets.each_ref().map(TcpListener::local_addr);
@@ -99,6 +110,7 @@ impl DomainController {
         let state = Arc::new(State {
             directory,
             domain,
+            name: name.clone(),
             acceptor,
             records: Records::default(),
             frozen_catalogue: Mutex::default(),
@@ -108,7 +120,12 @@ impl DomainController {
         });
         let serving = Arc::clone(&state);
         let thread = Background::start(&name, move || serve(sockets, serving))?;
-        Ok(Self { state, addresses, name, _thread: thread })
+        Ok(Self { state, addresses, thread: Some(thread) })
+    }
+
+    /// Ends it: its ports refuse connections from now on.
+    pub fn stop(&mut self) {
+        self.thread = None;
     }
 
     /// Where it listens.
@@ -116,9 +133,9 @@ impl DomainController {
         self.addresses
     }
 
-    /// Host name, `dc1.<domain>`: also in its certificate, beside 127.0.0.1.
+    /// Host name, such as `dc1.<domain>`: also in its certificate, beside 127.0.0.1.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.state.name
     }
 
     /// `ldap://127.0.0.1:port`.

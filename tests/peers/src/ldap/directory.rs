@@ -7,7 +7,7 @@ use super::configuration::configuration;
 use super::entry::{Entry, components, domain_dn};
 use super::identifiers::DomainSid;
 use super::sddl;
-use super::specification::{AccountSpec, DomainSpec};
+use super::specification::{AccountSpec, DomainSpec, TrustSpec};
 
 /// The only site of the forest, as a new forest names it.
 pub const SITE: &str = "Default-First-Site-Name";
@@ -153,13 +153,17 @@ impl Directory {
         let names: Vec<(String, String)> =
             domains.iter().map(|domain| (domain.dns.clone(), domain.netbios.clone())).collect();
         for domain in &mut domains {
-            // MS-ADTS 6.1.6.7.9: within the forest, and forest transitive.
-            let inside = names.iter().filter(|(dns, _)| *dns != domain.dns).map(|name| (name.clone(), "32"));
-            let outside = trusting.iter().map(|forest| ((forest.dns.clone(), forest.netbios.clone()), "8"));
+            let inside = names
+                .iter()
+                .filter(|(dns, _)| *dns != domain.dns)
+                .map(|name| (name.clone(), TrustSpec::within_forest()));
+            let outside = trusting
+                .iter()
+                .map(|forest| ((forest.dns.clone(), forest.netbios.clone()), forest.trust.clone()));
             let trusts: Vec<_> =
                 if domain.dns == root.dns { inside.chain(outside).collect() } else { inside.collect() };
             let entries: Vec<_> =
-                trusts.iter().map(|((dns, netbios), kind)| trust(domain, dns, netbios, kind)).collect();
+                trusts.iter().map(|((dns, netbios), spec)| trust(domain, dns, netbios, spec)).collect();
             domain.entries.extend(entries);
             domain.store_descriptors();
         }
@@ -234,15 +238,15 @@ fn installed(domain: &Domain) -> Vec<Entry> {
     entries
 }
 
-/// The object of a two-way trust (MS-ADTS 6.1.6.7).
-fn trust(domain: &Domain, dns: &str, netbios: &str, attributes: &str) -> Entry {
+/// The object of a trust (MS-ADTS 6.1.6.7).
+fn trust(domain: &Domain, dns: &str, netbios: &str, spec: &TrustSpec) -> Entry {
     let dn = format!("CN={dns},CN=System,{}", domain.dn());
     object(&dn, &["top", "leaf", "trustedDomain"], "Trusted-Domain", &domain.forest_root_dn())
         .with("trustPartner", [dns])
         .with("flatName", [netbios])
         .with("securityIdentifier", [DomainSid::of(dns).bytes(None)])
-        .with("trustDirection", ["3"])
-        .with("trustType", ["2"])
-        .with("trustAttributes", [attributes])
-        .with("msDS-SupportedEncryptionTypes", ["24"])
+        .with("trustDirection", [spec.direction.to_string()])
+        .with("trustType", [spec.kind.to_string()])
+        .with("trustAttributes", [spec.attributes.to_string()])
+        .with("msDS-SupportedEncryptionTypes", [spec.encryption_types.to_string()])
 }

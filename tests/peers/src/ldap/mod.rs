@@ -49,7 +49,7 @@ pub use identifiers::{DomainSid, NEVER, filetime, generalized_time};
 pub use message::Scope;
 pub use records::{BindSeen, Port, SearchSeen, Traffic, Violation};
 pub use search::MAXIMUM_VALUES;
-pub use specification::{AccountClass, AccountSpec, DomainSpec, Values};
+pub use specification::{AccountClass, AccountSpec, ControllerSpec, DomainSpec, TrustSpec, Values};
 
 #[cfg(test)]
 mod tests;

@@ -129,8 +129,16 @@ impl Connection {
         };
         let now = now() + self.state.clock_offset.load(Ordering::SeqCst);
         let mut found = self.state.read(self.port, |directory| {
-            View { directory, domain: self.state.domain, port: self.port, hidden, now, wants_parts }
-                .search(search, continuations)
+            View {
+                directory,
+                domain: self.state.domain,
+                controller: &self.state.name,
+                port: self.port,
+                hidden,
+                now,
+                wants_parts,
+            }
+            .search(search, continuations)
         });
         if *behaviour == Behaviour::WrongTypes {
             found.entries = found.entries.into_iter().map(wrong_types).collect();

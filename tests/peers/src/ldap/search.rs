@@ -22,6 +22,8 @@ pub(super) struct View<'a> {
     pub(super) port: Port,
     /// Names below which nothing is visible.
     pub(super) hidden: &'a [String],
+    /// Host name of the controller that answers.
+    pub(super) controller: &'a str,
     /// What the rootDSE gives as current time.
     pub(super) now: i64,
     /// Whether the request says which parts of a security descriptor it wants. Who may not read all of them (every
@@ -77,7 +79,7 @@ impl View<'_> {
             return Found::nothing(Outcome::new(code::OPERATIONS_ERROR, "no such domain"));
         };
         if is_root_dse(search) {
-            let entry = root_dse(self.directory, domain, self.domain, self.now);
+            let entry = root_dse(self.directory, domain, self.domain, self.controller, self.now);
             let matches = search.filter.matches(&entry.clone().with("objectClass", ["top"]), &|_| true);
             let entries = if matches == Some(true) {
                 vec![(String::new(), select(&entry, search, &|_| true, None))]

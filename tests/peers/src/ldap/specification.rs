@@ -20,6 +20,58 @@ pub struct DomainSpec {
     pub accounts: Vec<AccountSpec>,
     /// Further domains of the forest. A domain inside this list has none.
     pub other_domains: Vec<DomainSpec>,
+    /// Its domain controllers, dc1, dc2 and so on; without any there is dc1. Only the root of a forest may have several.
+    pub controllers: Vec<ControllerSpec>,
+    /// Of a trusting forest: how the trust looks from the scenario's domain.
+    pub trust: TrustSpec,
+}
+
+/// One domain controller.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ControllerSpec {
+    /// Seconds by which its clock is ahead of this machine's.
+    pub clock: i64,
+    /// Its ports refuse connections.
+    pub down: bool,
+}
+
+/// The attributes of a trust (MS-ADTS 6.1.6.7); by default a forest trust in both directions with AES.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrustSpec {
+    /// trustDirection: 1 inbound, 2 outbound, 3 both, 0 disabled.
+    pub direction: u8,
+    /// trustType.
+    pub kind: u8,
+    /// trustAttributes.
+    pub attributes: u32,
+    /// msDS-SupportedEncryptionTypes; 0 is written as it is.
+    pub encryption_types: u32,
+}
+
+impl Default for TrustSpec {
+    fn default() -> Self {
+        Self { direction: 3, kind: 2, attributes: 0x8, encryption_types: 0x18 }
+    }
+}
+
+impl TrustSpec {
+    /// A trust within a forest.
+    pub(super) fn within_forest() -> Self {
+        Self { attributes: 0x20, ..Self::default() }
+    }
+
+    /// The same trust as the other side stores it.
+    #[must_use]
+    pub fn from_the_other_side(&self) -> Self {
+        let direction = match self.direction {
+            1 => 2,
+            2 => 1,
+            same => same,
+        };
+        Self { direction, ..self.clone() }
+    }
 }
 
 impl Default for DomainSpec {
@@ -29,6 +81,8 @@ impl Default for DomainSpec {
             netbios: "CORP".to_owned(),
             accounts: Vec::new(),
             other_domains: Vec::new(),
+            controllers: Vec::new(),
+            trust: TrustSpec::default(),
         }
     }
 }

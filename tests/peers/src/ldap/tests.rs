@@ -36,7 +36,7 @@ fn start(accounts: Vec<AccountSpec>) -> Fixture {
         dns: "eu.contoso.com".to_owned(),
         netbios: "EU".to_owned(),
         accounts: vec![account("svc_eu", AccountClass::User, &["MSSQLSvc/sql01.corp.contoso.com:1433"])],
-        other_domains: Vec::new(),
+        ..DomainSpec::default()
     };
     let mut root = DomainSpec { accounts, other_domains: vec![eu], ..DomainSpec::default() };
     root.accounts.push(AccountSpec::user("reader"));

@@ -38,17 +38,17 @@ impl Running {
                     (write(dir, "ca.pem", self.ca_pem()), write(dir, "directory_password", READER_PASSWORD));
                 // Controllers of other domains are found by SRV, which names their LDAP port: StartTLS there.
                 let start_tls = self.controllers.len() + self.trusting.len() > 1;
-                let (server, catalog) = if start_tls {
-                    (self.ldap_url(), self.gc_url())
-                } else {
-                    (self.ldaps_url(), self.gcs_url())
-                };
+                let all = self.controllers.iter().take(1).chain(&self.further);
+                let servers: Vec<String> = all
+                    .map(|one| quoted(&if start_tls { one.ldap_url() } else { one.ldaps_url() }))
+                    .collect();
+                let catalog = if start_tls { self.gc_url() } else { self.gcs_url() };
                 let also: Vec<String> = others.iter().map(|name| quoted(name)).collect();
                 let _ = write!(
                     yaml,
                     "directory:\n  domain: {}\n  servers: [{}]\n  global_catalogs: [{}]\n  start_tls: {start_tls}\n  also: [{}]\n  bind: {{ method: simple, user: {}, password_file: {password} }}\n  ca_file: {ca}\n",
                     quoted(domain),
-                    quoted(&server),
+                    servers.join(", "),
                     quoted(&catalog),
                     also.join(", "),
                     quoted(&format!("{READER}@{domain}")),

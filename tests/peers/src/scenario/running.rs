@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 use super::Scenario;
 use crate::certificates::Authority;
 use crate::dns::{DnsServer, domain_controller_records};
-use crate::ldap::{AccountSpec, Directory, DomainController, DomainSpec, SITE};
+use crate::ldap::{AccountSpec, ControllerSpec, Directory, DomainController, DomainSpec, SITE};
 use crate::tds::{Options, SqlServer};
 
 /// sAMAccountName of the account that the exporter binds with; it is added to the scenario's domain.
@@ -51,6 +51,8 @@ pub struct Running {
     pub authority: Authority,
     /// The controllers of the scenario's forest: that of the root domain, then those of the other domains.
     pub controllers: Vec<DomainController>,
+    /// Further controllers of the root domain: dc2 and so on.
+    pub further: Vec<DomainController>,
     /// The controllers of the trusted forests, each forest's root domain first.
     pub trusting: Vec<DomainController>,
     /// DNS.
@@ -81,23 +83,28 @@ impl Running {
         let authority = Authority::create()?;
         let mut records = scenario.dns.clone();
         let (mut controllers, mut trusting, mut domains) = (Vec::new(), Vec::new(), Vec::new());
+        let mut further = Vec::new();
         if let Some(root) = &scenario.domain {
             let mut root = root.clone();
             // Last, so that the scenario's own accounts keep their identifiers.
             root.accounts.push(AccountSpec::user(READER));
             let names = [format!("{}\\{READER}", root.netbios), format!("{READER}@{}", root.dns)];
-            controllers = forest(&root, &scenario.trusting, &authority)?;
-            for controller in &controllers {
+            (controllers, further) = forest(&root, &scenario.trusting, &authority)?;
+            for controller in controllers.iter().chain(&further) {
                 controller.set_password(READER, READER_PASSWORD);
             }
             for partner in &scenario.trusting {
-                let started = forest(partner, std::slice::from_ref(&root), &authority)?;
+                let ours = DomainSpec { trust: partner.trust.from_the_other_side(), ..root.clone() };
+                let (started, _) = forest(partner, &[ours], &authority)?;
                 started.iter().for_each(|controller| controller.trust_identity(&names, READER_PASSWORD));
                 records.extend(controller_records(partner, &started));
                 domains.extend(forest_names(partner));
                 trusting.extend(started);
             }
             records.extend(controller_records(&root, &controllers));
+            for controller in &further {
+                records.extend(domain_controller_records(&root.dns, &root.dns, SITE, controller));
+            }
             domains.splice(0..0, forest_names(&root));
         }
         let dns = DnsServer::start(&records)?;
@@ -125,6 +132,7 @@ impl Running {
         Ok(Self {
             authority,
             controllers,
+            further,
             trusting,
             dns,
             sqlservers,
@@ -179,16 +187,30 @@ fn forest_names(root: &DomainSpec) -> Vec<String> {
     std::iter::once(root).chain(&root.other_domains).map(|domain| domain.dns.clone()).collect()
 }
 
-/// Starts the controllers of one forest.
+/// Starts the controllers of one forest: the first of each domain, and the further ones of its root.
 fn forest(
     root: &DomainSpec,
     trusting: &[DomainSpec],
     authority: &Authority,
-) -> io::Result<Vec<DomainController>> {
+) -> io::Result<(Vec<DomainController>, Vec<DomainController>)> {
     let directory = Arc::new(RwLock::new(Directory::of(root, trusting)));
-    (0..=root.other_domains.len())
-        .map(|domain| DomainController::start(Arc::clone(&directory), domain, authority))
-        .collect()
+    let start = |domain: usize, number: usize, spec: Option<&ControllerSpec>| {
+        let mut controller =
+            DomainController::start_numbered(Arc::clone(&directory), domain, number, authority)?;
+        if let Some(spec) = spec {
+            controller.set_clock_offset(spec.clock);
+            if spec.down {
+                controller.stop();
+            }
+        }
+        Ok(controller)
+    };
+    let domains = std::iter::once(root).chain(&root.other_domains);
+    let first: io::Result<Vec<_>> =
+        domains.enumerate().map(|(place, domain)| start(place, 1, domain.controllers.first())).collect();
+    let further = root.controllers.iter().enumerate().skip(1);
+    let further: io::Result<Vec<_>> = further.map(|(place, spec)| start(0, place + 1, Some(spec))).collect();
+    Ok((first?, further?))
 }
 
 fn controller_records(root: &DomainSpec, controllers: &[DomainController]) -> Vec<crate::dns::DnsRecordSpec> {

@@ -21,7 +21,6 @@ use super::{
     behaviour::{self, Behaviour},
     cells,
     compile::OutputColumn,
-    dates,
     failure::SqlError,
     login::{self, Encryption, Login},
     params::{self, Request},
@@ -175,7 +174,7 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
             return hang(stream).await;
         }
         Behaviour::RefuseLogin { number, text } => Some(SqlError::denied(number, text)),
-        _ => login.check(&shared.options.users).err(),
+        _ => login.check(stream, &shared.options.users, shared.options.integrated.as_ref()).await?.err(),
     };
     login.accepted = refusal.is_none();
     // Nobody needs the password any more, least of all a log of the record.
@@ -185,13 +184,14 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
         return wire::send_message(stream, &login::refused(&error)).await;
     }
     let session = Session {
+        scheme: if login.principal.is_some() { "KERBEROS" } else { "SQL" },
         login: login.user,
         host: login.host,
         program: login.program,
         address: peer.ip().to_string(),
         port: i64::from(peer.port()),
         is_encrypted: !matches!(shared.options.tls, Tls::None),
-        since: dates::round_to_datetime(dates::now()),
+        since: shared.prepared().now(),
         ..Session::default()
     };
     let session = Registered::new(session, shared);
@@ -282,12 +282,9 @@ fn run(session: &Registered<'_>, request: Result<Request, SqlError>) -> Answer {
         record.statements.push(request.text.clone());
         record.sessions.clone()
     });
-    let world = World {
-        prepared: shared.prepared(),
-        session: session.session.clone(),
-        open,
-        now: dates::round_to_datetime(dates::now()),
-    };
+    let prepared = shared.prepared();
+    let now = prepared.now();
+    let world = World { prepared, session: session.session.clone(), open, now };
     let mut answer = batch::run(&Arc::new(world), &request.text, request.parameters);
     let violations = std::mem::take(&mut answer.violations);
     shared.record(|record| record.violations.extend(violations));

@@ -1,9 +1,10 @@
 //! PRELOGIN and LOGIN7 (MS-TDS 2.2.6.4, 2.2.6.5) and the answers to them.
-//! SQL logins only: an integrated login is refused as one from an untrusted domain.
+//! SQL logins are decided here; an integrated one is carried to the acceptor, if there is one.
 
 use std::io;
 
 use super::{
+    acceptor::{self, Acceptor, Outcome},
     catalogue,
     failure::SqlError,
     wire::{self, Stream},
@@ -24,8 +25,11 @@ pub struct Login {
     pub database: String,
     /// Whether it was let in.
     pub accepted: bool,
+    /// Who an integrated login proved to be, or the Kerberos library's text why nobody.
+    pub principal: Option<Result<String, String>>,
     pub(crate) password: String,
-    pub(crate) is_integrated: bool,
+    /// First token of an integrated login.
+    pub(crate) sspi: Option<Vec<u8>>,
 }
 
 /// Encryption that PRELOGIN answers (MS-TDS 2.2.6.5): with TLS everything is encrypted, as by ForceEncryption.
@@ -87,6 +91,12 @@ fn parse(body: &[u8]) -> Option<Login> {
         let (start, length) = (number(at)?, number(at + 2)? * 2);
         body.get(start..start + length)
     };
+    // A token that does not fit into cbSSPI has its length in cbSSPILong.
+    let sspi_length = match number(80)? {
+        0xFFFF => usize::try_from(u32::from_le_bytes(body.get(90..94)?.try_into().ok()?)).ok()?,
+        length => length,
+    };
+    let sspi = body.get(number(78)?..)?.get(..sspi_length)?;
     let text = |at: usize| bytes(at).map(wire::from_utf16);
     // Each byte of the password is XORed with 0xA5 after its halves were swapped.
     let password: Vec<u8> = bytes(44)?.iter().map(|byte| (byte ^ 0xA5).rotate_left(4)).collect();
@@ -97,19 +107,36 @@ fn parse(body: &[u8]) -> Option<Login> {
         server: text(52)?,
         database: text(68)?,
         password: wire::from_utf16(&password),
-        is_integrated: number(80)? > 0,
+        sspi: (!sspi.is_empty()).then(|| sspi.to_owned()),
         accepted: false,
+        principal: None,
     })
 }
 
 impl Login {
     /// Lets the client in or says why not.
-    pub(crate) fn check(&self, users: &[(String, String)]) -> Result<(), SqlError> {
-        if self.is_integrated {
-            let text = "Login failed. The login is from an untrusted domain and cannot be used with Integrated \
-                        authentication.";
-            return Err(SqlError::denied(18_452, text));
+    pub(crate) async fn check(
+        &mut self,
+        stream: &mut dyn Stream,
+        users: &[(String, String)],
+        acceptor: Option<&Acceptor>,
+    ) -> io::Result<Result<(), SqlError>> {
+        let Some(first) = self.sspi.take() else { return Ok(self.check_password(users)) };
+        let Some(acceptor) = acceptor else { return Ok(Err(acceptor::untrusted())) };
+        match acceptor.exchange(stream, &first).await? {
+            Outcome::Principal(principal) => {
+                self.user = acceptor.login(&principal);
+                self.principal = Some(Ok(principal));
+                Ok(Ok(()))
+            }
+            Outcome::Refused(text) => {
+                self.principal = Some(Err(text));
+                Ok(Err(acceptor::untrusted()))
+            }
         }
+    }
+
+    fn check_password(&self, users: &[(String, String)]) -> Result<(), SqlError> {
         let known = users
             .iter()
             .any(|(user, password)| user.eq_ignore_ascii_case(&self.user) && *password == self.password);

@@ -3,6 +3,7 @@
 
 mod spec;
 
+mod acceptor;
 mod batch;
 mod behaviour;
 mod catalogue;
@@ -46,6 +47,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_rustls::rustls::ServerConfig;
 
 pub use self::{
+    acceptor::Acceptor,
     behaviour::Behaviour,
     failure::SqlError,
     login::Login,
@@ -61,6 +63,8 @@ pub struct Options {
     pub tls: Tls,
     /// Accepted SQL logins with their passwords.
     pub users: Vec<(String, String)>,
+    /// Who accepts integrated logins; `None` refuses them.
+    pub integrated: Option<Acceptor>,
     /// Port on 127.0.0.1; 0 lets the system choose.
     pub port: u16,
     /// Minutes that the server's clock is east of UTC. Not 0 by default: a client that takes `connect_time` or
@@ -85,6 +89,7 @@ impl Default for Options {
         Self {
             tls: Tls::None,
             users: vec![("monitor".to_owned(), "Monitor.Passw0rd".to_owned())],
+            integrated: None,
             port: 0,
             utc_offset_minutes: 120,
         }

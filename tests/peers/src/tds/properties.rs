@@ -74,7 +74,7 @@ impl World {
         match name {
             "net_transport" | "physical_net_transport" => Value::Text("TCP".to_owned()),
             "protocol_type" => Value::Text("TSQL".to_owned()),
-            "auth_scheme" => Value::Text("SQL".to_owned()),
+            "auth_scheme" => Value::Text(self.session.scheme.to_owned()),
             "local_net_address" => Value::Text(LOOPBACK.to_owned()),
             "client_net_address" => Value::Text(self.session.address.clone()),
             "local_tcp_port" => Value::Integer(self.first_port()),

@@ -91,7 +91,7 @@ fn own_connection(world: &World, session: &Session) -> BaseRow {
         ("protocol_version", Value::Integer(TDS_7_4)),
         ("endpoint_id", Value::Integer(4)),
         ("encrypt_option", text(if session.is_encrypted { "TRUE" } else { "FALSE" })),
-        ("auth_scheme", text("SQL")),
+        ("auth_scheme", text(session.scheme)),
         ("last_read", world.local(world.now)),
         ("last_write", world.local(world.now)),
         ("net_packet_size", Value::Integer(4_096)),
@@ -105,6 +105,10 @@ fn own_connection(world: &World, session: &Session) -> BaseRow {
 
 fn own_session(world: &World, session: &Session) -> BaseRow {
     let status = if session.id == world.session.id { "running" } else { "sleeping" };
+    let (domain, user) = match session.login.split_once('\\') {
+        Some((domain, user)) => (text(domain), text(user)),
+        None => (Value::Null, Value::Null),
+    };
     row([
         ("session_id", Value::Integer(session.id)),
         ("login_time", world.local(session.since)),
@@ -114,6 +118,8 @@ fn own_session(world: &World, session: &Session) -> BaseRow {
         ("client_interface_name", text("TDS client")),
         ("login_name", text(&session.login)),
         ("original_login_name", text(&session.login)),
+        ("nt_domain", domain),
+        ("nt_user_name", user),
         ("status", text(status)),
         ("is_user_process", Value::Integer(1)),
         ("endpoint_id", Value::Integer(4)),

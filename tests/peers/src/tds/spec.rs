@@ -50,6 +50,9 @@ pub struct SqlServerSpec {
     /// Age of the engine process.
     #[serde(default = "ten_days")]
     pub started_seconds_ago: u64,
+    /// Seconds by which the server's clock is ahead of this machine's.
+    #[serde(default)]
+    pub clock: i64,
     /// Overrides of `SERVERPROPERTY`.
     #[serde(default)]
     pub properties: BTreeMap<String, Cell>,
@@ -139,6 +142,7 @@ impl SqlServerSpec {
             named_pipes: false,
             rights: None,
             started_seconds_ago: ten_days(),
+            clock: 0,
             properties: BTreeMap::new(),
             connections: Vec::new(),
             tables: BTreeMap::new(),

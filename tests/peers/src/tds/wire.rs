@@ -13,6 +13,7 @@ pub(crate) const RPC: u8 = 0x03;
 pub(crate) const ANSWER: u8 = 0x04;
 pub(crate) const ATTENTION: u8 = 0x06;
 pub(crate) const LOGIN7: u8 = 0x10;
+pub(crate) const SSPI: u8 = 0x11;
 pub(crate) const PRELOGIN: u8 = 0x12;
 
 /// Packet size without its header, of the 4096 bytes that the login answer announces.
@@ -32,6 +33,7 @@ pub(crate) const DONE_IN_PROCEDURE: u8 = 0xFF;
 /// Token types (MS-TDS 2.2.7).
 const ERROR: u8 = 0xAA;
 const INFO: u8 = 0xAB;
+pub(crate) const SSPI_TOKEN: u8 = 0xED;
 
 /// Name of the server in tokens.
 const SERVER: &str = "LOOPBACK";

@@ -32,7 +32,9 @@ pub(crate) type Row = BTreeMap<String, super::spec::Cell>;
 pub(crate) struct Session {
     /// `@@SPID`.
     pub(crate) id: i64,
-    /// Login name.
+    /// `auth_scheme`.
+    pub(crate) scheme: &'static str,
+    /// Login name; of an integrated login DOMAIN\user.
     pub(crate) login: String,
     /// Client's claimed host.
     pub(crate) host: String,
@@ -85,7 +87,7 @@ impl Prepared {
                 |row: &Row| row.iter().map(|(key, cell)| (key.to_ascii_lowercase(), cell.clone())).collect();
             tables.insert(name.to_ascii_lowercase(), rows.iter().map(lower).collect());
         }
-        let placed = dates::round_to_datetime(dates::now());
+        let placed = clock(&spec);
         let same_start = before.filter(|before| before.spec.started_seconds_ago == spec.started_seconds_ago);
         let started = match same_start {
             Some(before) => before.started,
@@ -94,6 +96,18 @@ impl Prepared {
             }
         };
         Ok(Self { rights: Rights::of(&spec), spec, utc_offset, placed, started, tables })
+    }
+}
+
+/// The server's clock, as a date in UTC.
+fn clock(spec: &SqlServerSpec) -> f64 {
+    dates::round_to_datetime(dates::now() + spec.clock as f64 / dates::SECONDS_PER_DAY)
+}
+
+impl Prepared {
+    /// Now by the server's clock, as a date in UTC.
+    pub(crate) fn now(&self) -> f64 {
+        clock(&self.spec)
     }
 }
 

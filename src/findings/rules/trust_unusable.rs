@@ -1,0 +1,204 @@
+//! `trust_unusable`: somebody comes from another forest, or the service account lives there, and the trust to it cannot
+//! carry Kerberos. A trust that nobody uses is not judged; whether one works is proven by a ticket only.
+
+use crate::findings::foreign::{self, Foreign};
+use crate::findings::proposals::word;
+use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
+use crate::model::account::AccountClass;
+use crate::model::change::Change;
+use crate::model::condition::Cipher;
+use crate::model::domain::{Crossing, Trust};
+use crate::model::observed::Known;
+
+pub(super) const RULE: Rule = Rule {
+    name: "trust_unusable",
+    severity: Severity::Warning,
+    escalates: false,
+    scope: Scope::Domain,
+    meaning: "A trust that is in use cannot carry Kerberos: its users fall back to NTLM, or will when RC4 is gone.",
+    seen: "The trustedDomain objects of our domain and of the forest root (direction, kind, selective authentication, \
+           encryption types) against the domains of remote connections on NTLM and of the service account.",
+    repair: "Let the AD administrator compare both sides of the trust: its direction, \"Allowed to Authenticate\" on the \
+             service account, and AES on the trust object.",
+    source: "https://learn.microsoft.com/troubleshoot/windows-server/windows-security/unsupported-etype-error-accessing-trusted-domain",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Judged {
+    if let Err(gap) = case.directory() {
+        return Judged::from(gap);
+    }
+    let trusted = foreign::in_use(case).map(|all| {
+        let known = all.into_iter().filter_map(|(name, foreign)| Some((name, foreign.trust?, foreign)));
+        known.collect::<Vec<_>>()
+    });
+    let nothing = "nobody here is of a trusted forest";
+    Judged::each(trusted, nothing, |(name, trust, foreign)| Ok(subject(case, name, trust, &foreign)?))
+}
+
+fn subject(case: &Case<'_>, name: String, trust: &Trust, foreign: &Foreign<'_>) -> Known<Option<Subject>> {
+    let faults = faults(case, trust, foreign, case.crossing(&trust.partner));
+    let Some((first, rest)) = faults.split_first() else { return Ok(None) };
+    let mut subject = Subject::new(name, first.as_str());
+    for line in rest {
+        subject = subject.line(line.as_str());
+    }
+    let used = match foreign.account {
+        Some(account) => format!("in use: the service account {account} is of {}", trust.partner),
+        None => format!("in use: {} remote connections on NTLM are of {}", foreign.ntlm, trust.partner),
+    };
+    let (ours, partner) = (word(&case.directory()?.server.domain), word(&trust.partner));
+    let advice = format!(
+        "on a domain controller of {ours}: netdom trust {ours} /domain:{partner} /verify /kerberos, and nltest \
+         /sc_verify:{partner}; both sides are in domain.msc, Trusts"
+    );
+    Ok(Some(subject.line(used).then(Change::Advice(advice))))
+}
+
+/// What stands in the way. A ticket that was granted over the trust beats all that its object says.
+fn faults(case: &Case<'_>, trust: &Trust, foreign: &Foreign<'_>, crossing: Option<&Crossing>) -> Vec<String> {
+    let mut faults = Vec::new();
+    match crossing {
+        Some(Crossing::Granted) => return faults,
+        Some(Crossing::Refused(error)) => {
+            faults.push(format!("the KDC refused a ticket for {}: {error}", trust.partner));
+        }
+        None => {}
+    }
+    let comes_in = foreign.ntlm > 0;
+    if trust.is_downlevel() {
+        faults.push("a trust of the kind of Windows NT 4 (trustType 1): NTLM only".to_owned());
+    }
+    if comes_in && !trust.lets_in() {
+        faults.push(format!("direction is {}: our domain does not trust its users", trust.direction.name()));
+    }
+    if foreign.account.is_some() && !trust.lets_out() {
+        faults.push(format!(
+            "direction is {}: our users get no ticket for a service account over there",
+            trust.direction.name()
+        ));
+    }
+    // The right Allowed-To-Authenticate (MS-ADTS 5.1.3.2.1) is asked for on the account that a ticket is for, by NTLM on the
+    // computer's: who came by NTLM has the latter. Where the two are one account, the right is there.
+    let is_computer = case.picture.holder.as_ref().is_ok_and(|holder| holder.class == AccountClass::Computer);
+    if comes_in && trust.is_selective() && !is_computer {
+        faults.push(
+            "selective authentication, and connections from there are on NTLM: check that its users are \
+             \"Allowed to Authenticate\" on the service account, not on the computer alone"
+                .to_owned(),
+        );
+    }
+    let has = |cipher| trust.encryption_types.is_some_and(|types| types.has(cipher));
+    let has_aes = has(Cipher::Aes256) || has(Cipher::Aes128);
+    match trust.encryption_types {
+        _ if trust.uses_rc4() => {
+            faults.push("the realm's keys are RC4 only (trustAttributes 0x80): nothing is left once RC4 is off".to_owned());
+        }
+        // Without a cipher named the domain controllers' default holds, AES since the updates of April 2026 (KB5073381).
+        Some(types) if types.names_a_cipher() && !has_aes => faults.push(format!(
+            "the trust allows {types} only (msDS-SupportedEncryptionTypes {:#x}): nothing is left once RC4 is off; set \
+             \"The other domain supports Kerberos AES Encryption\" on both sides",
+            types.0
+        )),
+        Some(_) | None => {}
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::condition::EncryptionTypes;
+    use crate::model::domain::TrustDirection;
+    use crate::model::observed::Gap;
+    use crate::samples::{Bench, Seen, trust};
+
+    fn login(change: impl FnOnce(&mut Trust)) -> Bench {
+        let mut partner = trust("partner.example", "PARTNER");
+        change(&mut partner);
+        Bench::new().trust(partner).ntlm_client("APP1", "PARTNER", 4)
+    }
+
+    #[test]
+    fn outcomes() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        let bad = Seen::applies(&["PARTNER"]);
+        assert_eq!(judge(login(|_| ())), Seen::clear());
+        for (direction, seen) in [
+            (TrustDirection::Disabled, &bad),
+            (TrustDirection::Inbound, &bad),
+            (TrustDirection::Outbound, &Seen::clear()),
+        ] {
+            assert_eq!(&judge(login(|trust| trust.direction = direction)), seen, "{direction:?}");
+        }
+        assert_eq!(judge(login(|trust| trust.attributes |= 0x10)), bad);
+        assert_eq!(judge(login(|trust| trust.kind = 1)), bad);
+        assert_eq!(judge(login(|trust| trust.encryption_types = Some(EncryptionTypes(0x4)))), bad);
+        assert_eq!(judge(login(|trust| trust.encryption_types = Some(EncryptionTypes(0x3)))), bad);
+        // RC4 beside AES, or nothing set: AES is left.
+        for types in [None, Some(EncryptionTypes(0)), Some(EncryptionTypes(0x1c)), Some(EncryptionTypes(0x8))]
+        {
+            assert_eq!(judge(login(|trust| trust.encryption_types = types)), Seen::clear(), "{types:?}");
+        }
+        assert_eq!(judge(login(|trust| (trust.kind, trust.attributes) = (3, 0x80))), bad);
+    }
+
+    #[test]
+    fn only_trusts_in_use() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        let mut off = trust("partner.example", "PARTNER");
+        off.direction = TrustDirection::Disabled;
+        assert_eq!(judge(Bench::new().trust(off.clone())), Seen::not_applicable());
+        assert_eq!(
+            judge(Bench::new().trust(off.clone()).ntlm_client("A", "CORP", 4)),
+            Seen::not_applicable()
+        );
+        // A workgroup machine is in use, and there is no trust to it.
+        assert_eq!(
+            judge(Bench::new().trust(off.clone()).ntlm_client("A", "SCANNER9", 4)),
+            Seen::not_applicable()
+        );
+        let account = Bench::new().trust(off).service_account("PARTNER\\svc_sql");
+        assert_eq!(judge(account), Seen::applies(&["PARTNER"]));
+    }
+
+    #[test]
+    fn selective_authentication_of_one_and_the_same_account() {
+        let virtual_account =
+            login(|trust| trust.attributes |= 0x10).service_account("NT SERVICE\\MSSQLSERVER");
+        let name = crate::samples::NAME;
+        assert_eq!(virtual_account.spns("sql01$", &[name]).judge(&super::RULE), Seen::clear());
+    }
+
+    #[test]
+    fn what_is_not_known() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        assert_eq!(judge(Bench::new().no_directory()), Seen::unknown());
+        assert_eq!(judge(login(|_| ()).no_connections()), Seen::unknown());
+        assert_eq!(judge(login(|_| ()).workgroup()), Seen::not_applicable());
+        let hidden = login(|_| ()).with(|bench| {
+            for policy in bench.facts.as_mut().unwrap().policies.values_mut() {
+                policy.as_mut().unwrap().trusts = Err(Gap::no_permission("hidden"));
+            }
+        });
+        assert_eq!(judge(hidden), Seen::unknown());
+    }
+
+    #[test]
+    fn a_ticket_decides() {
+        let bench = login(|trust| trust.direction = TrustDirection::Inbound);
+        let assessment = bench.assess();
+        let picture = &assessment.instances[0].picture;
+        let gap = Err(Gap::peer_failed("none"));
+        let (settings, evidence) = (&assessment.settings, &assessment.evidence);
+        let case = Case::new(settings, evidence, 0, std::slice::from_ref(picture), None, &gap, assessment.at)
+            .unwrap();
+        let in_use = foreign::in_use(&case).unwrap();
+        let partner = &in_use["PARTNER"];
+        let faults = |crossing| faults(&case, partner.trust.unwrap(), partner, crossing);
+        assert_eq!(faults(None).len(), 1);
+        assert_eq!(faults(Some(&Crossing::Granted)), Vec::<String>::new());
+        let refused = Crossing::Refused("KDC_ERR_ETYPE_NOTSUPP".into());
+        assert!(faults(Some(&refused))[0].contains("KDC_ERR_ETYPE_NOTSUPP"));
+    }
+}
