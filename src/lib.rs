@@ -22,6 +22,8 @@ pub mod directory;
 
 pub mod dns;
 
+pub mod ticket;
+
 pub mod host;
 
 pub mod findings;

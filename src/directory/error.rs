@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+pub(super) use crate::model::observed::printable;
 use crate::model::observed::{Failure, FailureKind, Gap, Refuser};
 
 /// A failed exchange with a directory server.
@@ -274,18 +275,6 @@ fn sub_code(text: &str) -> Option<(&str, &'static str)> {
         _ => return None,
     };
     Some((number, meaning))
-}
-
-/// Text from a peer for people: without control characters (Active Directory ends its texts with NUL), at most 200
-/// characters.
-pub(super) fn printable(text: &str) -> String {
-    let clean: String =
-        text.trim_end_matches('\0').chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let clean = clean.trim();
-    match clean.char_indices().nth(200) {
-        Some((end, _)) => format!("{}…", clean.get(..end).unwrap_or_default()),
-        None => clean.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub mod directory;
 
 pub mod dns;
 
+pub mod ticket;
+
 pub mod machine;
 
 pub mod evidence;

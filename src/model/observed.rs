@@ -218,3 +218,15 @@ impl fmt::Display for Gap {
 
 /// A single fact: known, or why not.
 pub type Known<T> = Result<T, Gap>;
+
+/// Text from a peer for people: without control characters (Active Directory ends its texts with NUL), at most 200
+/// characters.
+pub fn printable(text: &str) -> String {
+    let clean: String =
+        text.trim_end_matches('\0').chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean = clean.trim();
+    match clean.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", clean.get(..end).unwrap_or_default()),
+        None => clean.to_owned(),
+    }
+}

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 /// A secret in memory. `Debug` and `Display` never show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -39,6 +41,8 @@ pub enum SecretSource {
     File(PathBuf),
     /// `password_env`: the value of this environment variable.
     Environment(String),
+    /// `keytab`: a file of keys, which is no text.
+    Keytab(PathBuf),
 }
 
 /// Name of the process's own identity, which its environment chooses: one account, whichever probe logs in with it.
@@ -60,11 +64,25 @@ impl SecretSource {
             Self::Environment(name) => {
                 std::env::var(name).map_err(|error| format!("password_env {name}: {error}"))?
             }
+            Self::Keytab(_) => return Err(format!("{self} is no password")),
         };
         if value.is_empty() {
             return Err(format!("{self} is empty"));
         }
         Ok(Secret(value))
+    }
+
+    /// Reads the secret now, as octets that are wiped when dropped.
+    ///
+    /// # Errors
+    /// A sentence that names the file or variable, never its content.
+    pub fn octets(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        match self {
+            Self::Keytab(path) => {
+                std::fs::read(path).map(Zeroizing::new).map_err(|error| format!("{self}: {error}"))
+            }
+            Self::File(_) | Self::Environment(_) => Ok(Zeroizing::new(self.read()?.0.into_bytes())),
+        }
     }
 }
 
@@ -73,6 +91,7 @@ impl fmt::Display for SecretSource {
         match self {
             Self::File(path) => write!(f, "password_file {}", path.display()),
             Self::Environment(name) => write!(f, "password_env {name}"),
+            Self::Keytab(path) => write!(f, "keytab {}", path.display()),
         }
     }
 }

@@ -118,8 +118,8 @@ impl Gate {
     }
 
     fn fingerprint(&self, identity: &Identity) -> Option<u64> {
-        let secret = identity.secret.as_ref()?.read().ok()?;
-        Some(self.keys.hash_one(secret.expose()))
+        let secret = identity.secret.as_ref()?.octets().ok()?;
+        Some(self.keys.hash_one(secret.as_slice()))
     }
 }
 

@@ -28,3 +28,5 @@ mod delegation;
 mod clock;
 
 mod trusts;
+
+mod tickets;

@@ -46,6 +46,8 @@ mod scenarios;
 #[cfg(feature = "gssapi")]
 mod statements;
 
+mod tickets;
+
 mod tidy;
 
 mod web;

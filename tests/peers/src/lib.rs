@@ -9,6 +9,8 @@ pub mod certificates;
 
 pub mod dns;
 
+pub mod kdc;
+
 pub mod ldap;
 
 pub mod ssrp;

@@ -1,0 +1,394 @@
+//! What is asked of Key Distribution Centers and what they answered: a service ticket for an SPN, or the error that a client
+//! would get; whether a trust works. Never a ticket or a key: those do not leave the probe (JUDGEMENT 10).
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use super::host::HostName;
+use super::instance::ClockReading;
+use super::observed::Known;
+use super::spn::Spn;
+
+/// The port of a KDC (RFC 4120 7.2.3).
+pub const KDC_PORT: u16 = 88;
+
+/// The question: the union over all instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketQuestion {
+    /// The realm of the exporter's own principal, as the DNS name of its domain.
+    pub home: HostName,
+    /// The KDCs of each realm, best first. A realm without an entry can be named by a KDC but not be asked.
+    pub realms: BTreeMap<HostName, Vec<KdcAddress>>,
+    /// A service ticket for each of these is wanted.
+    pub spns: BTreeMap<Spn, Ask>,
+    /// Realms for which a working trust is to be proven.
+    pub cross_realms: BTreeSet<HostName>,
+}
+
+impl TicketQuestion {
+    /// A question to this realm, with nothing asked yet.
+    pub const fn new(home: HostName) -> Self {
+        Self { home, realms: BTreeMap::new(), spns: BTreeMap::new(), cross_realms: BTreeSet::new() }
+    }
+
+    /// Whether everything asked here was asked in `earlier` too.
+    pub fn is_part_of(&self, earlier: &Self) -> bool {
+        self.home == earlier.home
+            && self.realms.iter().all(|(realm, kdcs)| earlier.realms.get(realm) == Some(kdcs))
+            && self.spns.iter().all(|(spn, ask)| earlier.spns.get(spn) == Some(ask))
+            && self.cross_realms.is_subset(&earlier.cross_realms)
+    }
+}
+
+/// Where a KDC is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KdcAddress {
+    /// Its name.
+    pub host: HostName,
+    /// TCP port.
+    pub port: u16,
+    /// Its addresses, where DNS gave them; else the system resolves the name.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl KdcAddress {
+    /// A KDC at the usual port, resolved by the system.
+    pub const fn new(host: HostName) -> Self {
+        Self { host, port: KDC_PORT, addresses: Vec::new() }
+    }
+}
+
+impl fmt::Display for KdcAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            KDC_PORT => write!(f, "{}", self.host),
+            port if self.host.as_str().contains(':') => write!(f, "[{}]:{port}", self.host),
+            port => write!(f, "{}:{port}", self.host),
+        }
+    }
+}
+
+/// How a service ticket is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The realm of the account that holds the SPN, where the directory told it; else the home KDC is asked and its
+    /// referrals are followed, as a client does.
+    pub realm: Option<HostName>,
+    /// The encryption types offered.
+    pub offer: Offer,
+}
+
+/// The encryption types that a request offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Offer {
+    /// AES only: what JUDGEMENT 10 wants wherever it can be.
+    Aes,
+    /// AES and RC4: only for an account that has nothing else, because such requests look like Kerberoasting.
+    AesAndRc4,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TicketFacts {
+    /// The home KDC in use, with its clock.
+    pub kdc: Known<KdcReading>,
+    /// What came back for each SPN asked for. A gap: no KDC gave an answer about it.
+    pub tickets: BTreeMap<Spn, Known<Ticket>>,
+    /// What came back for each realm asked for.
+    pub realms: BTreeMap<HostName, Known<TrustPath>>,
+}
+
+/// A KDC that answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KdcReading {
+    /// The name it was asked by.
+    pub host: HostName,
+    /// `stime` and `susec` of a KRB-ERROR where one was part of the exchange; else `authtime`, in whole seconds
+    /// (RFC 4120 5.9.1, 5.4.2). From the latest logon or error, so it may be older than the facts.
+    pub clock: Known<ClockReading>,
+}
+
+/// What a KDC answered to one request for a ticket.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ticket {
+    /// It issued one. That does not mean that the service can decrypt it.
+    Granted(Granted),
+    /// It answered with an error.
+    Refused(Refusal),
+}
+
+/// The outer fields of a ticket that was issued.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Granted {
+    /// What the ticket is encrypted with: a key of the account that holds the SPN.
+    pub encryption_type: EncryptionType,
+    /// The version of that key, where the KDC tells it.
+    pub key_version: Option<u32>,
+    /// The realm that issued it.
+    pub realm: HostName,
+    /// The KDC that issued it.
+    pub kdc: HostName,
+    /// How long that KDC took.
+    pub seconds: f64,
+}
+
+/// A KRB-ERROR.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// Its code.
+    pub error: KerberosError,
+    /// The realm whose KDC gave it.
+    pub realm: HostName,
+    /// The KDC that gave it.
+    pub kdc: HostName,
+    /// Its e-text, cleaned and cut.
+    pub text: Option<String>,
+    /// Its clock.
+    pub clock: ClockReading,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.kdc, self.realm, self.error)?;
+        match &self.text {
+            Some(text) => write!(f, ": {text}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What two realms said about the trust between them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrustPath {
+    /// The realms passed on the way, without home and the one asked for: empty for a direct trust.
+    pub via: Vec<HostName>,
+    /// The cross-realm ticket `krbtgt/OTHER`, by the last realm on the way; refused: there is no such trust.
+    pub issued: Ticket,
+    /// What the other realm's KDC said when it was shown that ticket and asked for a ticket of its own. Refused: the two
+    /// realms do not share the trust's key any more, or the other one does not want us.
+    pub accepted: Known<Ticket>,
+}
+
+impl TrustPath {
+    /// The error that a client would meet, if any is known.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match (&self.issued, &self.accepted) {
+            (Ticket::Refused(refusal), _) | (_, Ok(Ticket::Refused(refusal))) => Some(refusal),
+            (Ticket::Granted(_), _) => None,
+        }
+    }
+}
+
+/// An encryption type by its IANA number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EncryptionType(pub i32);
+
+impl EncryptionType {
+    /// des-cbc-crc (RFC 3961 6.2.3).
+    pub const DES_CBC_CRC: Self = Self(1);
+    /// des-cbc-md5 (RFC 3961 6.2.1).
+    pub const DES_CBC_MD5: Self = Self(3);
+    /// aes128-cts-hmac-sha1-96 (RFC 3962).
+    pub const AES128: Self = Self(17);
+    /// aes256-cts-hmac-sha1-96 (RFC 3962).
+    pub const AES256: Self = Self(18);
+    /// aes128-cts-hmac-sha256-128 (RFC 8009).
+    pub const AES128_SHA256: Self = Self(19);
+    /// aes256-cts-hmac-sha384-192 (RFC 8009).
+    pub const AES256_SHA384: Self = Self(20);
+    /// rc4-hmac (RFC 4757).
+    pub const RC4: Self = Self(23);
+    /// rc4-hmac-exp (RFC 4757).
+    pub const RC4_EXP: Self = Self(24);
+
+    /// The label value: Microsoft's short word where there is one, else the number.
+    pub fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::AES256 => "aes256",
+            Self::AES128 => "aes128",
+            Self::AES256_SHA384 => "aes256_sha384",
+            Self::AES128_SHA256 => "aes128_sha256",
+            Self::RC4 | Self::RC4_EXP => "rc4",
+            Self::DES_CBC_CRC | Self::DES_CBC_MD5 => "des",
+            Self(other) => return Cow::Owned(other.to_string()),
+        })
+    }
+
+    /// Whether it is RC4 or DES: what JUDGEMENT 6 calls weak.
+    pub const fn is_weak(self) -> bool {
+        matches!(self, Self::RC4 | Self::RC4_EXP | Self::DES_CBC_CRC | Self::DES_CBC_MD5)
+    }
+}
+
+impl fmt::Display for EncryptionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// An error code of a KDC. One that RFC 4120 does not list keeps its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KerberosError(pub u32);
+
+/// The names, once as constants and once as text (RFC 4120 7.5.9, with the codes of RFC 4556 that AD uses too).
+macro_rules! errors {
+    ($($name:ident = $code:literal, $meaning:literal;)+) => {
+        impl KerberosError {
+            $(
+                #[doc = $meaning]
+                pub const $name: Self = Self($code);
+            )+
+
+            /// The name in the RFC.
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($code => Some(stringify!($name)),)+
+                    _ => None,
+                }
+            }
+
+            /// What the RFC says it means.
+            pub const fn meaning(self) -> Option<&'static str> {
+                match self.0 {
+                    $($code => Some($meaning),)+
+                    _ => None,
+                }
+            }
+        }
+
+        #[cfg(test)]
+        const NAMED: &[(u32, &str)] = &[$(($code, stringify!($name))),+];
+    };
+}
+
+errors! {
+    KDC_ERR_NONE = 0, "no error";
+    KDC_ERR_NAME_EXP = 1, "client's entry in database has expired";
+    KDC_ERR_SERVICE_EXP = 2, "server's entry in database has expired";
+    KDC_ERR_BAD_PVNO = 3, "requested protocol version number not supported";
+    KDC_ERR_C_OLD_MAST_KVNO = 4, "client's key encrypted in old master key";
+    KDC_ERR_S_OLD_MAST_KVNO = 5, "server's key encrypted in old master key";
+    KDC_ERR_C_PRINCIPAL_UNKNOWN = 6, "client not found in Kerberos database";
+    KDC_ERR_S_PRINCIPAL_UNKNOWN = 7, "server not found in Kerberos database";
+    KDC_ERR_PRINCIPAL_NOT_UNIQUE = 8, "multiple principal entries in database";
+    KDC_ERR_NULL_KEY = 9, "the client or server has a null key";
+    KDC_ERR_CANNOT_POSTDATE = 10, "ticket not eligible for postdating";
+    KDC_ERR_NEVER_VALID = 11, "requested starttime is later than end time";
+    KDC_ERR_POLICY = 12, "KDC policy rejects request";
+    KDC_ERR_BADOPTION = 13, "KDC cannot accommodate requested option";
+    KDC_ERR_ETYPE_NOSUPP = 14, "KDC has no support for encryption type";
+    KDC_ERR_SUMTYPE_NOSUPP = 15, "KDC has no support for checksum type";
+    KDC_ERR_PADATA_TYPE_NOSUPP = 16, "KDC has no support for padata type";
+    KDC_ERR_TRTYPE_NOSUPP = 17, "KDC has no support for transited type";
+    KDC_ERR_CLIENT_REVOKED = 18, "client's credentials have been revoked";
+    KDC_ERR_SERVICE_REVOKED = 19, "credentials for server have been revoked";
+    KDC_ERR_TGT_REVOKED = 20, "TGT has been revoked";
+    KDC_ERR_CLIENT_NOTYET = 21, "client not yet valid";
+    KDC_ERR_SERVICE_NOTYET = 22, "server not yet valid";
+    KDC_ERR_KEY_EXPIRED = 23, "password has expired";
+    KDC_ERR_PREAUTH_FAILED = 24, "pre-authentication information was invalid";
+    KDC_ERR_PREAUTH_REQUIRED = 25, "additional pre-authentication required";
+    KDC_ERR_SERVER_NOMATCH = 26, "requested server and ticket do not match";
+    KDC_ERR_MUST_USE_USER2USER = 27, "server principal valid for user2user only";
+    KDC_ERR_PATH_NOT_ACCEPTED = 28, "KDC policy rejects transited path";
+    KDC_ERR_SVC_UNAVAILABLE = 29, "a service is not available";
+    KRB_AP_ERR_BAD_INTEGRITY = 31, "integrity check on decrypted field failed";
+    KRB_AP_ERR_TKT_EXPIRED = 32, "ticket expired";
+    KRB_AP_ERR_TKT_NYV = 33, "ticket not yet valid";
+    KRB_AP_ERR_REPEAT = 34, "request is a replay";
+    KRB_AP_ERR_NOT_US = 35, "the ticket is not for us";
+    KRB_AP_ERR_BADMATCH = 36, "ticket and authenticator do not match";
+    KRB_AP_ERR_SKEW = 37, "clock skew too great";
+    KRB_AP_ERR_BADADDR = 38, "incorrect net address";
+    KRB_AP_ERR_BADVERSION = 39, "protocol version mismatch";
+    KRB_AP_ERR_MSG_TYPE = 40, "invalid message type";
+    KRB_AP_ERR_MODIFIED = 41, "message stream modified";
+    KRB_AP_ERR_BADORDER = 42, "message out of order";
+    KRB_AP_ERR_BADKEYVER = 44, "specified version of key is not available";
+    KRB_AP_ERR_NOKEY = 45, "service key not available";
+    KRB_AP_ERR_MUT_FAIL = 46, "mutual authentication failed";
+    KRB_AP_ERR_BADDIRECTION = 47, "incorrect message direction";
+    KRB_AP_ERR_METHOD = 48, "alternative authentication method required";
+    KRB_AP_ERR_BADSEQ = 49, "incorrect sequence number in message";
+    KRB_AP_ERR_INAPP_CKSUM = 50, "inappropriate type of checksum in message";
+    KRB_AP_PATH_NOT_ACCEPTED = 51, "policy rejects transited path";
+    KRB_ERR_RESPONSE_TOO_BIG = 52, "response too big for UDP; retry with TCP";
+    KRB_ERR_GENERIC = 60, "generic error";
+    KRB_ERR_FIELD_TOOLONG = 61, "field is too long for this implementation";
+    KDC_ERROR_CLIENT_NOT_TRUSTED = 62, "the client trust failed";
+    KDC_ERROR_KDC_NOT_TRUSTED = 63, "the KDC server trust failed";
+    KDC_ERROR_INVALID_SIG = 64, "the signature is invalid";
+    KDC_ERR_KEY_TOO_WEAK = 65, "a higher encryption level is needed";
+    KDC_ERR_CERTIFICATE_MISMATCH = 66, "user-to-user authorization is required";
+    KRB_AP_ERR_NO_TGT = 67, "no TGT was presented or available";
+    KDC_ERR_WRONG_REALM = 68, "incorrect domain or principal";
+    KRB_AP_ERR_USER_TO_USER_REQUIRED = 69, "ticket must be for user-to-user";
+    KDC_ERR_CANT_VERIFY_CERTIFICATE = 70, "the certificate cannot be verified";
+    KDC_ERR_INVALID_CERTIFICATE = 71, "the certificate is invalid";
+    KDC_ERR_REVOKED_CERTIFICATE = 72, "the certificate has been revoked";
+    KDC_ERR_REVOCATION_STATUS_UNKNOWN = 73, "the certificate's revocation status is unknown";
+    KDC_ERR_REVOCATION_STATUS_UNAVAILABLE = 74, "the certificate's revocation status is unavailable";
+    KDC_ERR_CLIENT_NAME_MISMATCH = 75, "the client name does not match";
+    KDC_ERR_KDC_NAME_MISMATCH = 76, "the KDC name does not match";
+}
+
+impl fmt::Display for KerberosError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name(), self.meaning()) {
+            (Some(name), Some(meaning)) => write!(f, "{name} ({}): {meaning}", self.0),
+            _ => write!(f, "Kerberos error {}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_the_names_of_the_rfc() {
+        assert_eq!(KerberosError(7).name(), Some("KDC_ERR_S_PRINCIPAL_UNKNOWN"));
+        assert_eq!(KerberosError::KRB_AP_ERR_SKEW, KerberosError(37));
+        assert_eq!(
+            KerberosError(14).to_string(),
+            "KDC_ERR_ETYPE_NOSUPP (14): KDC has no support for encryption type"
+        );
+        assert_eq!(KerberosError(999).name(), None);
+        assert_eq!(KerberosError(999).to_string(), "Kerberos error 999");
+        assert!(NAMED.windows(2).all(|pair| pair[0].0 < pair[1].0), "in order, none twice");
+    }
+
+    #[test]
+    fn encryption_types_have_the_words_of_the_metric() {
+        for (number, name, is_weak) in [
+            (18, "aes256", false),
+            (17, "aes128", false),
+            (23, "rc4", true),
+            (3, "des", true),
+            (16, "16", false),
+        ] {
+            let found = EncryptionType(number);
+            assert_eq!((found.name().as_ref(), found.is_weak()), (name, is_weak));
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_question() {
+        let host = |text| HostName::parse(text).unwrap();
+        let ask = Ask { realm: None, offer: Offer::Aes };
+        let spn = Spn::parse("MSSQLSvc/sql01.corp.contoso.com:1433").unwrap();
+        let mut whole = TicketQuestion::new(host("corp.contoso.com"));
+        whole.spns.insert(spn.clone(), ask.clone());
+        whole.realms.insert(host("corp.contoso.com"), vec![KdcAddress::new(host("dc1"))]);
+        whole.cross_realms.insert(host("partner.example"));
+        let part = TicketQuestion { cross_realms: BTreeSet::new(), ..whole.clone() };
+        assert!(part.is_part_of(&whole) && whole.is_part_of(&whole) && !whole.is_part_of(&part));
+        let mut other = part.clone();
+        other.spns.insert(spn, Ask { offer: Offer::AesAndRc4, ..ask });
+        assert!(!other.is_part_of(&whole), "asked in another way is another question");
+        let elsewhere = TicketQuestion::new(host("partner.example"));
+        assert!(!elsewhere.is_part_of(&whole));
+    }
+}
