@@ -2,6 +2,8 @@
 //! means. What SQL Server said gives the names, ports and SPNs; they give the questions for the directory and for DNS;
 //! what those answer may widen the next question; all of it together is judged.
 
+mod passed_on;
+
 mod servers;
 
 mod tickets;
@@ -24,6 +26,7 @@ use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
 use crate::model::ticket::TicketQuestion;
 
+use passed_on::passed_on;
 use servers::{ServiceNames, controllers_of, domain, other_domains, servers, targets, urls};
 
 /// What each probe is to be asked now.
@@ -181,6 +184,7 @@ fn directory_question(
         }
         question.computers.extend(computers(evidence, index, now));
     }
+    passed_on(evidence, outlines, &mut question, now);
     question.accounts.extend(strangers(evidence, &question, now));
     for domain in other_domains(settings, evidence, outlines, now) {
         let servers = urls(settings, evidence, &[controllers_of(&domain)], false, now);

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::findings::delegation::{JudgedLink, LinkState, Way};
 use crate::findings::spns::{JudgedSpn, Status};
 use crate::findings::tickets::in_words;
 use crate::findings::times::date;
@@ -153,6 +154,9 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
         }
         Err(gap) => row("connections", &gap.to_string()),
     }
+    for judged in picture.linked.iter().flatten() {
+        row("linked", &link_text(judged));
+    }
     if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at)
         && let Ok(session) = &good.facts.own_session
     {
@@ -166,6 +170,21 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
             &format!("{} over {}, {sealed}{local}", session.auth_scheme, session.net_transport),
         );
     }
+}
+
+/// A linked server in one line: where it leads, and whether its callers get through.
+fn link_text(judged: &JudgedLink) -> String {
+    let link = &judged.link;
+    let target = link.forms().first().map_or_else(|| link.data_source.clone(), Spn::label);
+    let verdict = match &judged.state {
+        LinkState::NotNeeded(why) => format!("no delegation needed: {why}"),
+        LinkState::Allowed(Way::Unconstrained) => "unconstrained delegation".to_owned(),
+        LinkState::Allowed(Way::Constrained) => "constrained delegation".to_owned(),
+        LinkState::Allowed(Way::ResourceBased) => "resource-based delegation".to_owned(),
+        LinkState::Missing(_) => "callers are passed on, and no delegation allows it".to_owned(),
+        LinkState::Unknown(gap) => format!("not judged: {gap}"),
+    };
+    format!("{} -> {target}: {verdict}", link.name)
 }
 
 /// When it was set and when it ends.
@@ -390,6 +409,9 @@ pub struct InstanceReport {
     /// What the KDC answered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tickets: Vec<TicketReport>,
+    /// The linked servers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub linked_servers: Vec<LinkReport>,
     /// Every rule but the clear ones.
     pub findings: Vec<FindingReport>,
 }
@@ -449,6 +471,20 @@ pub struct TicketReport {
     pub error: Option<u32>,
     /// All of it in words.
     pub text: String,
+}
+
+/// A linked server.
+#[derive(Debug, Serialize)]
+pub struct LinkReport {
+    /// Its name.
+    pub name: String,
+    /// Where it leads, as written.
+    pub data_source: String,
+    /// The SPN that is asked for in the caller's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spn: Option<String>,
+    /// not_needed, unconstrained, constrained, resource_based, missing, unknown.
+    pub delegation: &'static str,
 }
 
 /// A finding.
@@ -611,6 +647,18 @@ fn instance_report(assessment: &Assessment, instance: &InstanceAssessment, detai
             })
             .collect(),
         tickets: tickets.into_iter().map(ticket_report).collect(),
+        linked_servers: picture
+            .linked
+            .iter()
+            .flatten()
+            .filter(|_| in_scope)
+            .map(|judged| LinkReport {
+                name: judged.link.name.clone(),
+                data_source: judged.link.data_source.clone(),
+                spn: judged.link.forms().first().map(Spn::label),
+                delegation: judged.state.name(),
+            })
+            .collect(),
         findings: instance
             .findings
             .iter()
@@ -659,6 +707,8 @@ fn step_report(change: &Change) -> StepReport {
         Change::AddSpn { spn, account } => typed("add_spn", spn, account),
         Change::RemoveSpn { spn, account } => typed("remove_spn", spn, account),
         Change::AskOwner { .. }
+        | Change::AdmitDelegation { .. }
+        | Change::ListDelegationTarget { .. }
         | Change::SetStaticPort { .. }
         | Change::Account { .. }
         | Change::RestartService
@@ -688,6 +738,21 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part} is not in\n{page}");
         }
+    }
+
+    #[test]
+    fn linked_servers_are_listed() {
+        let bench = Bench::new().linked("sql02").linked("SQL01").linked("alias\nMSSQLSERVER");
+        let page = text(&bench.assess(), Detail::Full);
+        for part in [
+            "  linked       SQL02 -> MSSQLSvc/sql02.corp.contoso.com:1433: callers are passed on, and no",
+            "  linked       SQL01 -> SQL01: no delegation needed: it is this server itself",
+            "  linked       ALIAS\\u{a}MSSQLSERVER -> alias\\u{a}MSSQLSERVER: not judged",
+        ] {
+            assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+        let page = text(&bench.assess(), Detail::Names) + &json(&bench.assess(), Detail::Names).unwrap();
+        assert!(!page.contains("sql02") && !page.contains("SQL02"), "{page}");
     }
 
     #[test]

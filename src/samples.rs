@@ -19,8 +19,8 @@ use crate::model::domain::{ControllerRole, ControllerState, DomainPolicy, Trust,
 use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
 use crate::model::host::HostName;
 use crate::model::instance::{
-    Availability, ClockReading, Endpoint, Group, GroupListener, Instance, Listener, OwnSession, Platform,
-    Properties, Purpose, Registry, Service, TcpEntry,
+    Availability, ClockReading, Endpoint, Group, GroupListener, Instance, LinkedServer, Listener, OwnSession,
+    Platform, Properties, Purpose, Registry, Service, TcpEntry,
 };
 use crate::model::keytab::{KeytabEntry, KeytabInfo};
 use crate::model::machine::{Engine, ExtendedProtection, HostsLine, Machine};
@@ -75,12 +75,17 @@ pub(crate) fn expected(text: &str) -> Expected {
     }
 }
 
+/// A SID of the domain CORP with this relative identifier.
+pub(crate) fn domain_sid(rid: u32) -> Sid {
+    let mut bytes = vec![1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
+    bytes.extend(rid.to_le_bytes());
+    Sid::from_bytes(&bytes).unwrap()
+}
+
 /// A SID that depends on the name alone.
 pub(crate) fn sid(name: &str) -> Sid {
     let n = name.bytes().fold(1_000_u32, |n, b| n.wrapping_mul(31).wrapping_add(u32::from(b)));
-    let mut bytes = vec![1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
-    bytes.extend(n.to_le_bytes());
-    Sid::from_bytes(&bytes).unwrap()
+    domain_sid(n)
 }
 
 fn names(sam: &str) -> AccountNames {
@@ -120,7 +125,7 @@ pub(crate) fn condition() -> Condition {
         encryption_types: Ok(Some(EncryptionTypes(0x18))),
         delegates_to: Ok(Vec::new()),
         delegated_from: Ok(Vec::new()),
-        groups: Ok(vec![Sid::from_bytes(&DOMAIN_USERS).unwrap()]),
+        groups: Ok(vec![domain_sid(513)]),
         registers_itself: Ok(false),
         password_readers: Err(Gap::not_applicable(
             "only a group managed service account has a list of readers",
@@ -128,9 +133,15 @@ pub(crate) fn condition() -> Condition {
     }
 }
 
-/// S-1-5-21-1-2-3-513.
-const DOMAIN_USERS: [u8; 28] =
-    [1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 1, 2, 0, 0];
+/// A computer object.
+pub(crate) fn computer(sam: &str, dns_host_name: &str) -> Computer {
+    Computer {
+        names: names(sam),
+        dns_host_name: Some(host(dns_host_name)),
+        additional_names: Vec::new(),
+        groups: Ok(Vec::new()),
+    }
+}
 
 /// A holder as the Global Catalog shows it.
 pub(crate) fn holder(sam: &str, spns: &[&str]) -> Holder {
@@ -258,6 +269,7 @@ pub(crate) fn instance() -> Instance {
         }),
         availability: Ok(Availability::default()),
         endpoints: Ok(Vec::new()),
+        linked_servers: Ok(Vec::new()),
         tcp_start_errors: Ok(false),
         statements: BTreeMap::new(),
     }
@@ -338,6 +350,8 @@ pub(crate) struct Bench {
     tickets: Option<BTreeMap<Spn, Ticket>>,
     /// How old the look at SQL Server's keytab is.
     pub(crate) keytab_age_seconds: f64,
+    /// Conditions of accounts that are not those of a healthy one.
+    conditions: BTreeMap<String, Condition>,
 }
 
 impl Bench {
@@ -348,15 +362,9 @@ impl Bench {
             ..InstanceSettings::default()
         };
         let mut facts = directory();
-        facts.computers.insert(
-            AccountKey::computer(None, "SQL01"),
-            Ok(Lookup::Found(Computer {
-                names: names("SQL01$"),
-                dns_host_name: Some(host(FQDN)),
-                additional_names: Vec::new(),
-                groups: Ok(Vec::new()),
-            })),
-        );
+        facts
+            .computers
+            .insert(AccountKey::computer(None, "SQL01"), Ok(Lookup::Found(computer("SQL01$", FQDN))));
         let mut dns = DnsFacts::default();
         let address = "10.77.0.11".parse().unwrap();
         dns.names.insert(host(FQDN), Forward::Found { addresses: vec![address], chain: Vec::new() });
@@ -412,6 +420,7 @@ impl Bench {
             at_home: BTreeMap::new(),
             tickets: Some(BTreeMap::new()),
             keytab_age_seconds: 60.0,
+            conditions: BTreeMap::new(),
         }
     }
 
@@ -678,12 +687,7 @@ impl Bench {
             is_distributed_network_name: false,
             online_addresses: vec!["10.77.0.50".parse().unwrap()],
         });
-        let computer = Computer {
-            names: names(&format!("{dns_name}$")),
-            dns_host_name: Some(host(&format!("{dns_name}.corp.contoso.com"))),
-            additional_names: Vec::new(),
-            groups: Ok(Vec::new()),
-        };
+        let computer = computer(&format!("{dns_name}$"), &format!("{dns_name}.corp.contoso.com"));
         if let Some(facts) = &mut self.facts {
             facts.computers.insert(AccountKey::computer(None, dns_name), Ok(Lookup::Found(computer)));
         }
@@ -698,6 +702,31 @@ impl Bench {
     pub(crate) fn endpoint(mut self, port: u16, authentication: &str) -> Self {
         let endpoint = Endpoint { name: "Hadr_endpoint".into(), port, authentication: authentication.into() };
         self.instance.endpoints.as_mut().unwrap().push(endpoint);
+        self
+    }
+
+    /// A linked server that passes every caller on, as `sp_addlinkedserver` makes it, with the computer object of its host.
+    pub(crate) fn linked(mut self, data_source: &str) -> Self {
+        self.instance.linked_servers.as_mut().unwrap().push(LinkedServer {
+            name: data_source.to_uppercase(),
+            provider: "MSOLEDBSQL".into(),
+            data_source: Some(data_source.into()),
+            passes_caller: Ok(true),
+        });
+        let name = HostName::parse(data_source.split(['\\', ',']).next().unwrap());
+        if let (Some(facts), Some(name)) =
+            (&mut self.facts, name.filter(|name| !name.as_str().starts_with("alias")))
+        {
+            let short = name.short();
+            let found = computer(&format!("{short}$"), &format!("{short}.corp.contoso.com"));
+            facts.computers.insert(AccountKey::computer(None, short), Ok(Lookup::Found(found)));
+        }
+        self
+    }
+
+    /// The condition of this account alone.
+    pub(crate) fn condition(mut self, sam: &str, change: impl FnOnce(&mut Condition)) -> Self {
+        change(self.conditions.entry(sam.into()).or_insert_with(condition));
         self
     }
 
@@ -809,8 +838,8 @@ impl Bench {
             Err(gap) => Slot::off(gap.clone()),
         };
         let mut evidence = Evidence { instances, directory: Slot::new(age), dns, ticket, host: machine };
-        // Twice, as names from the directory make more questions.
-        for _ in 0..2 {
+        // As often as names, then SPNs from the directory make more questions.
+        for _ in 0..3 {
             let Ok(mut question) = pipeline::questions(&self.settings, &evidence, at).directory else {
                 break;
             };
@@ -868,7 +897,7 @@ impl Bench {
                 let spns = self.at_home.get(&sam).or_else(|| holders.get(&sam));
                 account.spns = Ok(spns.cloned().unwrap_or_default());
                 account.changed = Some(NOW as f64 - self.account_age_days * 86_400.0);
-                account.condition.clone_from(&self.condition);
+                account.condition.clone_from(self.conditions.get(&sam).unwrap_or(&self.condition));
                 account.is_protected = self.is_protected;
                 account.names.class = self.class.unwrap_or(account.names.class);
                 Ok(Lookup::Found(account))

@@ -94,11 +94,16 @@ fn instance(
         local_addresses,
         keytab_info,
     };
-    let trust_server_certificate = raw.trust_server_certificate;
-    Some((
-        declared,
-        Settings { address, login, encryption: raw.encryption, trust_server_certificate, ca_file, timeout },
-    ))
+    let reached = Settings {
+        address,
+        login,
+        encryption: raw.encryption,
+        trust_server_certificate: raw.trust_server_certificate,
+        ca_file,
+        timeout,
+        linked_servers: raw.linked_servers,
+    };
+    Some((declared, reached))
 }
 
 /// What is pasted here by mistake is a connection string, with a password in it: it is not repeated.

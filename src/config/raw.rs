@@ -108,6 +108,7 @@ section! {
         expect: Expect = Expect::default(),
         local_addresses: Vec<String> = Vec::new(),
         keytab_info: Option<PathBuf> = None,
+        linked_servers: bool = true,
         timeout: Period = Period::seconds(5),
     }
 }

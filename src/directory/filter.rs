@@ -41,6 +41,9 @@ pub(super) fn forest(question: &DirectoryQuestion, realms: &BTreeSet<String>) ->
             terms.insert(equals("userPrincipalName", &format!("{spn}@{realm}")));
         }
     }
+    for spn in &question.targets {
+        terms.insert(equals("servicePrincipalName", spn.as_str()));
+    }
     for host in &question.hosts {
         // `sql1*` finds sql10 too: the host part is compared afterwards.
         terms.insert(format!("(servicePrincipalName={MSSQLSVC}/{}*)", escape(host.as_str())));
@@ -108,6 +111,7 @@ mod tests {
         let spn = Spn::parse("MSSQLSvc/sql01.corp.contoso.com:1433").unwrap();
         let question = DirectoryQuestion {
             spns: [spn].into(),
+            targets: [Spn::parse("MSSQLSvc/sql02)(:1").unwrap()].into(),
             hosts: [HostName::parse("sql01.corp.contoso.com").unwrap()].into(),
             accounts: [AccountKey::sam(Some("CORP"), "svc\"sql"), AccountKey::Upn("svc@contoso.com".into())]
                 .into(),
@@ -117,7 +121,7 @@ mod tests {
         let realms = ["corp.contoso.com".to_owned()].into();
         expect_test::expect![[r#"
             [
-                "(|(sAMAccountName=sql01$)(sAMAccountName=svc\"sql)(sAMAccountName=svc)(servicePrincipalName=MSSQLSvc/sql01.corp.contoso.com*)(servicePrincipalName=MSSQLSvc/sql01.corp.contoso.com:1433)(userPrincipalName=MSSQLSvc/sql01.corp.contoso.com:1433@corp.contoso.com)(userPrincipalName=svc@contoso.com))",
+                "(|(sAMAccountName=sql01$)(sAMAccountName=svc\"sql)(sAMAccountName=svc)(servicePrincipalName=MSSQLSvc/sql01.corp.contoso.com*)(servicePrincipalName=MSSQLSvc/sql01.corp.contoso.com:1433)(servicePrincipalName=MSSQLSvc/sql02\\29\\28:1)(userPrincipalName=MSSQLSvc/sql01.corp.contoso.com:1433@corp.contoso.com)(userPrincipalName=svc@contoso.com))",
             ]
         "#]]
         .assert_debug_eq(&forest(&question, &realms));

@@ -28,17 +28,18 @@ impl<'a> Wanted<'a> {
         Self { question, shadows: question.spns.iter().flat_map(shadow).collect() }
     }
 
-    /// Those SPNs of an entry that were asked for: by name, or an engine SPN whose host part is one of the hosts (the
-    /// filter's prefix finds sql10 for sql1).
+    /// Those SPNs of an entry that were asked for: by name, as expected here or as a target elsewhere, or an engine SPN whose
+    /// host part is one of the hosts (the filter's prefix finds sql10 for sql1).
     pub(super) fn spns(&self, entry: &Entry) -> Vec<Spn> {
         let has_host =
             |spn: &Spn| spn.is_engine() && spn.host().is_some_and(|host| self.question.hosts.contains(&host));
         let mut spns = entry.spns();
-        spns.retain(|spn| self.question.spns.contains(spn) || has_host(spn));
+        let is_asked = |spn: &Spn| self.question.spns.contains(spn) || self.question.targets.contains(spn);
+        spns.retain(|spn| is_asked(spn) || has_host(spn));
         spns
     }
 
-    /// Whether it holds an SPN that was asked for by name.
+    /// Whether it holds an SPN that is expected here; a target elsewhere does not count.
     pub(super) fn holds_one(&self, entry: &Entry) -> bool {
         entry.spns().iter().any(|spn| self.question.spns.contains(spn))
     }

@@ -192,12 +192,9 @@ mod tests {
 
     #[test]
     fn a_trust_that_cannot_be_read_is_no_trust_that_is_absent() {
-        for hidden in 0..5 {
-            if WHOLE[hidden].0 == "flatName" {
-                continue;
-            }
+        for hidden in ["trustPartner", "trustDirection", "trustType", "trustAttributes"] {
             let mut rest = WHOLE.to_vec();
-            rest.remove(hidden);
+            rest.retain(|(name, _)| *name != hidden);
             assert!(trusts(&[entry(&WHOLE), entry(&rest)]).is_err(), "{rest:?}");
         }
         let mut odd = WHOLE;

@@ -15,8 +15,9 @@ use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
 use crate::model::spn::Spn;
 
+use super::delegation::JudgedLink;
 use super::picture::{Picture, account_of, testimony};
-use super::spns::JudgedSpn;
+use super::spns::{JudgedSpn, Testimony};
 use super::{Finding, Outcome};
 
 /// One instance, as a rule sees it.
@@ -124,7 +125,7 @@ impl<'a> Case<'a> {
 
     /// What the directory said.
     pub fn directory(&self) -> Known<&'a DirectoryFacts> {
-        testimony(self.evidence, self.directory_gap, self.now).map(|said| said.facts)
+        self.testimony().map(|said| said.facts)
     }
 
     /// What the directory was asked last with an answer.
@@ -187,6 +188,16 @@ impl<'a> Case<'a> {
     /// Why no KDC is asked at all, if so.
     pub(super) const fn ticket_gap(&self) -> Option<&'a Gap> {
         self.ticket_gap
+    }
+
+    /// The linked servers, judged.
+    pub fn linked(&self) -> Known<&'a [JudgedLink]> {
+        self.picture.linked.as_deref().map_err(Clone::clone)
+    }
+
+    /// What the directory said, with what it was asked.
+    pub fn testimony(&self) -> Known<Testimony<'a>> {
+        testimony(self.evidence, self.directory_gap, self.now)
     }
 
     /// What DNS said.

@@ -27,7 +27,8 @@ pub fn controllers(
     let Some(failure) = failure.filter(|failure| reached_nobody(failure.kind)) else {
         return answer.map(|good| good.facts.controllers.clone());
     };
-    let known: &[ControllerState] = answer.map(|good| good.facts.controllers.as_slice()).unwrap_or_default();
+    // However old it is: the name stays the same.
+    let known = slot.good.as_ref().map(|good| good.facts.controllers.as_slice()).unwrap_or_default();
     let dead = |url: &String| {
         let same = known.iter().find(|state| is_url_of(url, &state.url));
         ControllerState {

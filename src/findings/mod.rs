@@ -11,6 +11,10 @@ pub mod picture;
 
 pub mod spns;
 
+pub mod linked;
+
+pub mod delegation;
+
 pub mod ntlm;
 
 pub mod controllers;

@@ -13,7 +13,9 @@ use crate::model::machine::Machine;
 use crate::model::observed::{Gap, Known, Now, Reason, unix_seconds};
 use crate::model::settings::{InstanceSettings, Settings};
 
+use super::delegation::{self, JudgedLink, Modes};
 use super::encryption::{self, Keys};
+use super::linked::{Link, Own};
 use super::spns::{self, JudgedSpn, Settling, Testimony};
 
 /// The part that needs no judgement: what is to be looked at. The next questions come from it.
@@ -31,6 +33,8 @@ pub struct Outline {
     pub expected: Known<Vec<Expected>>,
     /// What stands in the way of expecting more.
     pub gaps: Vec<(SpnKind, Gap)>,
+    /// Linked servers, and where each leads.
+    pub linked: Known<Vec<Link>>,
 }
 
 /// The whole picture of one instance.
@@ -56,7 +60,14 @@ pub struct Picture {
     pub gaps: Vec<(SpnKind, Gap)>,
     /// Why no new bad state of an SPN may be claimed now.
     pub settling: Settling,
+    /// How the account may pass callers on.
+    pub delegation: Modes,
+    /// Whether the callers of each linked server get through.
+    pub linked: Known<Vec<JudgedLink>>,
 }
+
+/// SPNs of other servers that are looked up for all instances together: a handful each, in a search that has to stay small.
+pub const MOST_TARGETS: usize = 64;
 
 /// A service whose start is younger than this may not have registered its SPNs everywhere (JUDGEMENT 3).
 const SETTLING_SECONDS: f64 = 15.0 * 60.0;
@@ -82,7 +93,11 @@ impl Outline {
             }
             (Err(gap), _) | (_, Err(gap)) => (Err(gap.clone()), Vec::new()),
         };
-        Self { scope: sight.scope(settings), names, ports, account, expected: list, gaps }
+        let own = Own { instance: sight.instance, names: names.as_ref().ok(), ports: ports.as_ref().ok() };
+        let linked = sight.instance.linked_servers.as_ref().map_err(Clone::clone).map(|servers| {
+            servers.iter().map(|server| Link::of(server, own, &|name| sight.asked_computer(name))).collect()
+        });
+        Self { scope: sight.scope(settings), names, ports, account, expected: list, gaps, linked }
     }
 
     fn blind(gap: &Gap) -> Self {
@@ -93,6 +108,7 @@ impl Outline {
             account: Err(gap.clone()),
             expected: Err(gap.clone()),
             gaps: Vec::new(),
+            linked: Err(gap.clone()),
         }
     }
 }
@@ -122,7 +138,10 @@ impl Picture {
                 .map(|expected| spns::judge(expected, testimony.clone(), &account, &settling))
                 .collect()
         });
+        let judge_link = |link| delegation::judge(link, &testimony, &account);
         Self {
+            delegation: Modes::of(&account),
+            linked: outline.linked.map(|links| links.into_iter().map(judge_link).collect()),
             scope: outline.scope,
             names: outline.names,
             ports: outline.ports,
@@ -213,6 +232,14 @@ impl<'a> Sight<'a> {
     fn computer(&self, netbios_name: &str) -> Option<&'a Computer> {
         let key = AccountKey::computer(None, netbios_name);
         self.directory?.computers.get(&key)?.as_ref().ok()?.found()
+    }
+
+    /// The computer object of this name; a gap if the directory has not been asked for it.
+    fn asked_computer(&self, netbios_name: &str) -> Known<Option<&'a Computer>> {
+        let unasked = || Gap::peer_failed(format!("computer {netbios_name} has not been looked up yet"));
+        let key = AccountKey::computer(None, netbios_name);
+        let known = self.directory.and_then(|facts| facts.computers.get(&key)).ok_or_else(unasked)?;
+        known.as_ref().map(Lookup::found).map_err(Clone::clone)
     }
 
     fn name_evidence(&self) -> NameEvidence {

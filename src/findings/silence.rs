@@ -93,6 +93,41 @@ fn healthy_servers_are_silent() {
     is_silent("just started, SPNs on the way", &just_started, Verdict::Healthy);
 }
 
+/// Every remedy that a bench with delegation in every state gives, as people read it (JUDGEMENT 16, Never 5 and 6).
+#[test]
+fn no_remedy_weakens_anything() {
+    use crate::model::condition::AccountControl;
+    const TARGET: &str = "MSSQLSvc/sql02.corp.contoso.com:1433";
+    let linked = || Bench::new().linked("sql02").spns("svc_sql", &[PORT, NAME]);
+    let free = |bits| linked().condition("svc_sql", |own| own.control = Ok(AccountControl(bits)));
+    let benches = [
+        linked().spns("svc_remote", &[TARGET]),
+        linked(),
+        free(0x8_0200),
+        free(0x108_0200),
+        free(0x8_0200).spns("svc_remote", &[TARGET]).spns("svc_old", &[TARGET]),
+        Bench::new().spns("svc_sql", &[PORT]).spns("svc_old", &[PORT]),
+    ];
+    let mut n = 0;
+    for bench in benches {
+        let assessment = bench.assess();
+        let findings = assessment.instances.iter().flat_map(|instance| &instance.findings);
+        let subjects = findings.flat_map(|finding| &finding.subjects);
+        for step in subjects.flat_map(|subject| &subject.changes).map(crate::remedy::step) {
+            let text = format!("{} {}", step.text, step.command.unwrap_or_default()).to_lowercase();
+            for word in ["trustedfordelegation", "trusted for delegation", "dsheuristics", "setspn -a", "rc4"]
+            {
+                assert!(!text.contains(word), "{text}");
+            }
+            n += 1;
+        }
+    }
+    for rule in all() {
+        assert!(!rule.repair.to_lowercase().contains("trusted for delegation"), "{}", rule.name);
+    }
+    assert!(n > 10, "{n} steps");
+}
+
 #[test]
 fn a_blind_spot_is_never_green() {
     for (what, bench) in [

@@ -10,6 +10,7 @@ pub mod render;
 mod account;
 mod connections;
 mod controllers;
+mod delegation;
 mod exporter;
 mod findings;
 mod instance;
@@ -155,6 +156,7 @@ pub const FAMILIES: &[&[Family]] = &[
     spns::FAMILIES,
     account::FAMILIES,
     tickets::FAMILIES,
+    delegation::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,
     controllers::FAMILIES,

@@ -1,5 +1,6 @@
 //! The typed changes that remedies are made of. `remedy` renders them as text; no rule holds a command.
 
+use super::account::Sid;
 use super::directory::AccountNames;
 use super::spn::Spn;
 
@@ -26,6 +27,23 @@ pub enum Change {
         spn: Spn,
         /// Who holds it.
         holder: AccountNames,
+    },
+    /// Let the holder of a target's SPN admit the service account (resource-based constrained delegation). Never an active
+    /// line (JUDGEMENT 16, Never 5).
+    AdmitDelegation {
+        /// The service account that passes callers on.
+        front: AccountNames,
+        /// The account that holds the target's SPN.
+        back_end: AccountNames,
+        /// Whom it admits already: the cmdlet replaces the list.
+        admitted: Vec<Sid>,
+    },
+    /// Put a target's SPN on the service account's list (constrained delegation). Never an active line.
+    ListDelegationTarget {
+        /// The service account that passes callers on.
+        front: AccountNames,
+        /// The target's SPN.
+        spn: Spn,
     },
     /// Give the instance a static TCP port (SQL Server Configuration Manager).
     SetStaticPort {

@@ -15,6 +15,8 @@ impl AccountControl {
     pub const DISABLED: Self = Self(0x2);
     /// ADS_UF_LOCKOUT. Computed: the stored attribute never has it.
     pub const LOCKED_OUT: Self = Self(0x10);
+    /// ADS_UF_SERVER_TRUST_ACCOUNT: a domain controller, which may delegate to any service by design. Stored.
+    pub const DOMAIN_CONTROLLER: Self = Self(0x2000);
     /// ADS_UF_DONT_EXPIRE_PASSWD. Stored.
     pub const PASSWORD_NEVER_EXPIRES: Self = Self(0x1_0000);
     /// ADS_UF_TRUSTED_FOR_DELEGATION: unconstrained delegation. Stored.

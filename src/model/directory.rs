@@ -29,6 +29,8 @@ pub struct DirectoryQuestion {
     pub addresses: BTreeMap<HostName, Vec<IpAddr>>,
     /// Holders of each of these are wanted, over the whole forest.
     pub spns: BTreeSet<Spn>,
+    /// SPNs of other servers to which callers are passed on: who holds each? At most 64.
+    pub targets: BTreeSet<Spn>,
     /// Every engine SPN with one of these hosts is wanted too (near misses, stale ones): prefix search.
     pub hosts: BTreeSet<HostName>,
     /// Service accounts: read whole, on a domain controller of their own domain.
@@ -47,6 +49,7 @@ impl DirectoryQuestion {
                 .iter()
                 .all(|(domain, urls)| earlier.domain_servers.get(domain) == Some(urls))
             && self.spns.is_subset(&earlier.spns)
+            && self.targets.is_subset(&earlier.targets)
             && self.hosts.is_subset(&earlier.hosts)
             && self.accounts.is_subset(&earlier.accounts)
             && self.computers.is_subset(&earlier.computers)

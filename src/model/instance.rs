@@ -31,6 +31,8 @@ pub struct Instance {
     pub availability: Known<Availability>,
     /// Mirroring/AG endpoints; empty when there are none.
     pub endpoints: Known<Vec<Endpoint>>,
+    /// Linked servers; empty when there are none.
+    pub linked_servers: Known<Vec<LinkedServer>>,
     /// Error log lines about start-up failures of the TCP provider since the last start (26023, 26024).
     pub tcp_start_errors: Known<bool>,
     /// Each statement by name: answered, refused or not sent.
@@ -248,6 +250,20 @@ pub struct Endpoint {
     pub port: u16,
     /// `connection_auth_desc`: NTLM, KERBEROS, NEGOTIATE, CERTIFICATE and pairs.
     pub authentication: String,
+}
+
+/// A linked server (`sys.servers`), and whether a caller's own identity goes there (`sys.linked_logins`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedServer {
+    /// Its name in queries.
+    pub name: String,
+    /// OLE DB provider, such as MSOLEDBSQL.
+    pub provider: String,
+    /// `data_source`: for SQL Server a name as a client would type it; `None` if it is empty.
+    pub data_source: Option<String>,
+    /// Whether the mapping of every login, or of a Windows login, says "use its own credentials". That is what
+    /// `sp_addlinkedserver` sets up by itself.
+    pub passes_caller: Known<bool>,
 }
 
 /// What became of one statement.

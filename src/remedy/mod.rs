@@ -3,6 +3,8 @@
 
 use crate::model::change::Change;
 
+pub mod delegation;
+
 pub mod setspn;
 
 pub mod powershell;
@@ -72,6 +74,20 @@ pub fn step(change: &Change) -> Step {
                 "ask the owner of {} first whether {} still serves something; nothing is proposed without that",
                 holder.nt_name(),
                 spn.label()
+            ),
+        ),
+        Change::AdmitDelegation { front, back_end, admitted } => by_hand(
+            By::DirectoryAdministrator,
+            format!(
+                "resource-based delegation, set on the target's account: {}",
+                delegation::admit(front, back_end, admitted).unwrap_or_else(|why| why)
+            ),
+        ),
+        Change::ListDelegationTarget { front, spn } => by_hand(
+            By::DirectoryAdministrator,
+            format!(
+                "or constrained delegation, set on the service account: {}",
+                delegation::list(front, spn).unwrap_or_else(|why| why)
             ),
         ),
         Change::SetStaticPort { entries, port } => by_hand(

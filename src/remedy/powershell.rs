@@ -1,21 +1,14 @@
 //! Changes of accounts as lines for PowerShell's ActiveDirectory module. The object is named by its GUID and the domain by
 //! the DNS name that its distinguished name spells, so no name that somebody chose reaches the line.
 
+use crate::model::account::AccountClass;
 use crate::model::change::AccountChange;
 use crate::model::directory::AccountNames;
 
 /// The line; `None` where the GUID is not known.
 pub fn line(change: AccountChange, account: &AccountNames) -> Option<String> {
-    let guid = account.guid.as_deref().filter(|guid| is_plain(guid))?;
-    let identity = match dns_name(&account.dn) {
-        Some(domain) => format!("-Identity {guid} -Server {domain}"),
-        None => format!("-Identity {guid}"),
-    };
-    let set = match account.class.is_self_managed() {
-        false => "Set-ADUser",
-        true if account.class == crate::model::account::AccountClass::Computer => "Set-ADComputer",
-        true => "Set-ADServiceAccount",
-    };
+    let identity = identity(account)?;
+    let set = format!("Set-{}", noun(account));
     Some(match change {
         AccountChange::Enable => format!("Enable-ADAccount {identity}"),
         AccountChange::Unlock => format!("Unlock-ADAccount {identity}"),
@@ -25,6 +18,24 @@ pub fn line(change: AccountChange, account: &AccountNames) -> Option<String> {
         AccountChange::UseAes => format!("{set} {identity} -KerberosEncryptionType AES128,AES256"),
         AccountChange::ClearDesOnly => format!("Set-ADAccountControl {identity} -UseDESKeyOnly $false"),
     })
+}
+
+/// Whom a cmdlet is about; `None` where the GUID is not known.
+pub(super) fn identity(account: &AccountNames) -> Option<String> {
+    let guid = account.guid.as_deref().filter(|guid| is_plain(guid))?;
+    Some(match dns_name(&account.dn) {
+        Some(domain) => format!("-Identity {guid} -Server {domain}"),
+        None => format!("-Identity {guid}"),
+    })
+}
+
+/// The noun of the cmdlets for an account of its class.
+pub(super) fn noun(account: &AccountNames) -> &'static str {
+    match account.class.is_self_managed() {
+        false => "ADUser",
+        true if account.class == AccountClass::Computer => "ADComputer",
+        true => "ADServiceAccount",
+    }
 }
 
 /// What is done, in words.

@@ -46,7 +46,7 @@ fn checked(spn: &Spn, account: &AccountNames) -> Result<(String, String), String
 }
 
 /// The allow-list of JUDGEMENT 16.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('-')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '$' | '-'))

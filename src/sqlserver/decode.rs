@@ -9,6 +9,8 @@ mod availability;
 
 mod connections;
 
+mod linked;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -18,6 +20,7 @@ use crate::model::instance::{Endpoint, Listener, OwnSession, Platform, Propertie
 
 pub use availability::{Names, addresses, groups, listeners as group_listeners, routing_urls};
 pub use connections::{Counts, Origins, counts, ntlm_clients, spellings};
+pub use linked::linked_servers;
 pub use registry::registry;
 pub use row::{Row, Undecodable, Value};
 

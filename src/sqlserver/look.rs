@@ -1,6 +1,10 @@
 //! One look at an instance over an open connection: which statements are sent, given the version, the platform and the
 //! rights held, and which fact each answer or refusal becomes. Holds no connection of its own.
 
+mod linked;
+
+mod out_of_scope;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -12,10 +16,12 @@ use super::decode::{self, Identity, Row, Undecodable, Uptime};
 use super::error::{ABSENT_ERRORS, Error, PERMISSION_ERRORS};
 use super::queries::{self, Statement};
 use crate::model::instance::{
-    Availability, ClockReading, Endpoint, Instance, OwnSession, Platform, Properties, Registry, Service,
-    StatementOutcome,
+    Availability, ClockReading, Endpoint, Instance, LinkedServer, OwnSession, Platform, Properties, Registry,
+    Service, StatementOutcome,
 };
 use crate::model::observed::{Gap, Known};
+
+use out_of_scope::out_of_scope;
 
 /// How long the answers to slow questions are repeated.
 const SLOW_EVERY: Duration = Duration::from_secs(300);
@@ -39,6 +45,7 @@ pub(super) struct Slow {
     service: Known<Service>,
     availability: Known<Availability>,
     endpoints: Known<Vec<Endpoint>>,
+    linked_servers: Known<Vec<LinkedServer>>,
     tcp_start_errors: Known<bool>,
     outcomes: Outcomes,
 }
@@ -65,6 +72,8 @@ pub(super) struct Look<'a> {
     pub(super) client: &'a mut Client,
     pub(super) step: &'a mut &'static str,
     pub(super) server: &'a str,
+    /// Whether linked servers are asked for.
+    pub(super) linked_servers: bool,
 }
 
 impl Look<'_> {
@@ -106,6 +115,7 @@ impl Look<'_> {
             service: slow.service.clone(),
             availability: slow.availability.clone(),
             endpoints: slow.endpoints.clone(),
+            linked_servers: slow.linked_servers.clone(),
             tcp_start_errors: slow.tcp_start_errors.clone(),
             statements,
         };
@@ -209,6 +219,7 @@ impl Round<'_, '_> {
             service,
             endpoints: self.endpoints().await?,
             availability: self.availability().await?,
+            linked_servers: self.linked_servers().await?,
             tcp_start_errors: self.tcp_start_errors(uptime).await?,
             outcomes: std::mem::replace(&mut self.outcomes, before),
         };
@@ -356,43 +367,6 @@ fn registry_on_linux() -> Gap {
 /// The view makes up `LocalSystem` there (JUDGEMENT 18).
 fn service_on_linux() -> Gap {
     Gap::peer_failed("SQL Server on Linux cannot tell its service account: set instances[].service_account")
-}
-
-fn out_of_scope(properties: Properties, clock: ClockReading) -> (Instance, Slow, Option<Uptime>) {
-    let text = format!("engine edition {} (Azure SQL) is out of scope", properties.engine_edition);
-    fn gap<T>(text: &str) -> Known<T> {
-        Err(Gap::not_applicable(text))
-    }
-    let slow = Slow {
-        at: Instant::now(),
-        properties: properties.clone(),
-        started: gap(&text),
-        platform: gap(&text),
-        local_addresses: gap(&text),
-        own_session: gap(&text),
-        registry: gap(&text),
-        service: gap(&text),
-        availability: gap(&text),
-        endpoints: gap(&text),
-        tcp_start_errors: gap(&text),
-        outcomes: Outcomes::new(),
-    };
-    let instance = Instance {
-        properties,
-        platform: gap(&text),
-        started: gap(&text),
-        clock: Ok(clock),
-        local_addresses: gap(&text),
-        own_session: gap(&text),
-        listeners: gap(&text),
-        registry: gap(&text),
-        service: gap(&text),
-        availability: gap(&text),
-        endpoints: gap(&text),
-        tcp_start_errors: gap(&text),
-        statements: BTreeMap::from([(queries::PROPERTIES.name, StatementOutcome::Answered)]),
-    };
-    (instance, slow, None)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ mod instance;
 
 mod connections;
 
+mod linked;
+
 use crate::model::instance::Platform;
 
 pub use connections::{ADDRESS_PARAMETERS, CONNECTIONS, NTLM_CLIENTS, NTLM_CLIENTS_LIMIT};
@@ -17,6 +19,7 @@ pub use instance::{
     AVAILABILITY_LISTENERS_DNN, ENDPOINTS, ERROR_LOG_26023, ERROR_LOG_26024, HOST, LISTENERS,
     LOCAL_ADDRESSES, OWN_SESSION, PROPERTIES, REGISTRY, ROUTING_URLS, ROUTING_URLS_2014, SERVICE, UPTIME,
 };
+pub use linked::{LINKED_SERVERS, LINKED_SERVERS_LIMIT};
 
 /// The set-up of a session (JUDGEMENT 11.3): we never wait long for a lock, and lose every deadlock.
 pub const SESSION_SETUP: &str = "SET NOCOUNT ON; SET LOCK_TIMEOUT 1000; SET DEADLOCK_PRIORITY LOW;";
@@ -133,6 +136,7 @@ pub const STATEMENTS: &[&Statement] = &[
     &AVAILABILITY_ADDRESSES,
     &ROUTING_URLS,
     &ROUTING_URLS_2014,
+    &LINKED_SERVERS,
     &ERROR_LOG_26023,
     &ERROR_LOG_26024,
     &CONNECTIONS,

@@ -4,7 +4,7 @@
 //! # What is asked how often
 //! A look at the instance sends `properties`, `uptime` and `listeners`; a look at the connections sends `connections`, and
 //! `ntlm_clients` while there are any on NTLM, at most once a minute. What changes slowly (registry, service, endpoints,
-//! availability, error log, own session, own addresses) is asked every five minutes, on a new connection and after a
+//! availability, linked servers, error log, own session, own addresses) is asked every five minutes, on a new connection and after a
 //! restart; in between its last answers are repeated. So the steady state is three small statements a refresh.
 
 use std::future::Future;
@@ -150,10 +150,14 @@ impl Session {
     async fn look_at_instance(&mut self) -> Result<Instance, Error> {
         let mut client = self.open().await?;
         let server = self.settings.address.to_string();
-        let (mut instance, slow, uptime) =
-            Look { client: &mut client, step: &mut self.step, server: &server }
-                .whole(self.slow.take())
-                .await?;
+        let (mut instance, slow, uptime) = Look {
+            client: &mut client,
+            step: &mut self.step,
+            server: &server,
+            linked_servers: self.settings.linked_servers,
+        }
+        .whole(self.slow.take())
+        .await?;
         self.major = instance.properties.major;
         if let Some(uptime) = uptime {
             self.tally.note_start(uptime.started_local);

@@ -26,6 +26,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// The deadline round one whole exchange, connecting included.
     pub timeout: Duration,
+    /// Whether linked servers are asked for (JUDGEMENT 7).
+    pub linked_servers: bool,
 }
 
 impl Settings {
@@ -267,6 +269,7 @@ mod tests {
             trust_server_certificate: trust,
             ca_file: None,
             timeout: Duration::from_secs(5),
+            linked_servers: true,
         };
         for (host, trust, expected) in [
             ("localhost", None, true),

@@ -100,6 +100,14 @@ impl Error {
         }
     }
 
+    /// The identity is this probe's own, not the process's: a KDC that refuses it is a peer like any other.
+    const fn refuser(&self) -> Option<Refuser> {
+        match self {
+            Self::Credentials(_) | Self::WrongKey { .. } => Some(Refuser::Peer),
+            _ => None,
+        }
+    }
+
     pub(super) fn gap(&self) -> Gap {
         Gap::new(self.kind().reason(), self.to_string())
     }
@@ -136,8 +144,7 @@ impl Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let refuser = matches!(error, Error::Credentials(_)).then_some(Refuser::Kdc);
-        Self::new(error.kind(), error.to_string()).refused_by(refuser)
+        Self::new(error.kind(), error.to_string()).refused_by(error.refuser())
     }
 }
 
@@ -180,7 +187,11 @@ mod tests {
             let error = Error::of_logon(refusal(code, 600.0));
             assert_eq!(error.kind(), kind, "{code}");
             assert!(error.to_string().contains(part), "{error}");
+            let is_refused = kind == FailureKind::Credentials;
+            assert_eq!(Failure::from(error).refuser, is_refused.then_some(Refuser::Peer), "{code}");
         }
+        let missing = Failure::from(Error::NoCredentials { cause: "no file".to_owned() });
+        assert_eq!((missing.kind, missing.refuser), (FailureKind::Credentials, None), "nothing was offered");
         assert!(Error::of_logon(refusal(37, -600.0)).to_string().contains("600 s behind ours"));
         assert_eq!(Error::of_logon(refusal(24, 0.0)).gap().reason, Reason::NoCredentials);
         assert_eq!(Error::of_logon(refusal(37, 0.0)).gap().reason, Reason::PeerFailed);

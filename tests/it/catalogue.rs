@@ -125,8 +125,12 @@ fn docs_name_only_metrics_that_exist() {
 fn the_readme_leads_to_every_page() {
     let readme = read("README.md");
     let pages = pages();
-    let apart: Vec<_> =
-        pages.iter().filter(|page| *page != "README.md" && !readme.contains(&format!("]({page})"))).collect();
+    // The runbooks have an index of their own, which a test holds complete.
+    let is_runbook = |page: &str| page.starts_with("docs/runbooks/") && page != "docs/runbooks/README.md";
+    let apart: Vec<_> = pages
+        .iter()
+        .filter(|page| *page != "README.md" && !is_runbook(page) && !readme.contains(&format!("]({page})")))
+        .collect();
     assert!(apart.is_empty(), "README.md does not lead to {apart:?}");
 }
 

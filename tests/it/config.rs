@@ -167,6 +167,7 @@ fn every_key_arrives() {
     assert_eq!((reached.encryption, reached.trust_server_certificate), (Encryption::Strict, Some(false)));
     assert_eq!(reached.ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
     assert_eq!(reached.timeout, Duration::from_secs(90));
+    assert!(!reached.linked_servers);
     // Relative to the file that says it.
     let password = SecretSource::File(fixtures("good").join("secrets/monitor"));
     assert_eq!(reached.login, Login::Sql { user: "monitor".to_owned(), password });

@@ -23,10 +23,12 @@ mod lockout;
 
 mod outage;
 
-mod tickets;
-
-mod daemon_tickets;
+mod delegation;
 
 mod clock;
 
 mod trusts;
+
+mod tickets;
+
+mod daemon_tickets;

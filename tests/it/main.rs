@@ -11,6 +11,8 @@
     reason = "tests fail by panicking, and wait by the real clock for real programs"
 )]
 
+mod alerting;
+
 mod catalogue;
 
 mod commands;
@@ -18,6 +20,9 @@ mod commands;
 mod config;
 
 mod controllers;
+
+#[cfg(feature = "gssapi")]
+mod dashboards;
 
 mod discovery;
 

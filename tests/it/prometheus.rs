@@ -10,14 +10,22 @@ use tokio::sync::oneshot;
 
 use crate::world::{World, tests};
 
+/// The configuration with a refresh every two seconds.
+pub(crate) fn quickly(yaml: String) -> String {
+    let rhythm = "sqlserver: { refresh: 2s }\nconnections: { refresh: 2s }\nhost: { refresh: 2s }\n";
+    yaml.replace("directory:\n", "directory:\n  refresh: 2s\n").replace("dns: {", "dns: { refresh: 2s,")
+        + rhythm
+}
+
 /// A running Prometheus; it ends with the pipe on its standard input.
-struct Prometheus {
+pub(crate) struct Prometheus {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Prometheus {
-    fn start(target: &str) -> Self {
+    /// Scrapes this address, or several with commas between.
+    pub(crate) fn start(target: &str) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut child = Command::new(tests().join("tools/prometheus/run"))
             .args([&port.to_string(), target])
@@ -33,7 +41,7 @@ impl Prometheus {
     }
 
     /// The vector that a query returns.
-    fn query(&self, query: &str) -> Vec<Value> {
+    pub(crate) fn query(&self, query: &str) -> Vec<Value> {
         let output = Command::new("curl")
             .args([
                 "-fsS",
@@ -72,11 +80,7 @@ fn rows(results: &[Value], label: &str) -> Vec<(String, f64)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promql_returns_what_the_scenario_says() {
     let world = World::start("demo");
-    let config = world.config_with(|yaml| {
-        let rhythm = "sqlserver: { refresh: 2s }\nconnections: { refresh: 2s }\nhost: { refresh: 2s }\n";
-        yaml.replace("directory:\n", "directory:\n  refresh: 2s\n").replace("dns: {", "dns: { refresh: 2s,")
-            + rhythm
-    });
+    let config = world.config_with(quickly);
     let listeners = web::bind(&config.web.listen_addresses).await.unwrap();
     let target = listeners[0].local_addr().unwrap().to_string();
     let (stop, stopped) = oneshot::channel::<()>();

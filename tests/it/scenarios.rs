@@ -29,7 +29,8 @@ async fn every_scenario_is_judged_as_its_file_says() {
             surprises.push_str(&format!("{name}: blind spots in a healthy row: {blind:?}\n{text}\n"));
             continue;
         }
-        golden(&format!("{name}.txt"), &without_latencies(&without_dates(&without_ports(&text))));
+        let text = with_round_clocks(&without_latencies(&without_dates(&without_ports(&text))));
+        golden(&format!("{name}.txt"), &text);
         golden(&format!("{name}.prom"), &without_ports(&steady(&page(&assessment).classic)));
         metrics_agree_with_check(&name, &assessment);
         for (server, peer) in world.running.servers.iter().enumerate() {
@@ -86,10 +87,36 @@ fn without_latencies(text: &str) -> String {
     for (n, part) in text.split(" ms").enumerate() {
         if n > 0 {
             let digits = steady.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-            steady.truncate(digits);
-            steady.push_str("<n> ms");
+            if digits < steady.len() {
+                steady.truncate(digits);
+                steady.push_str("<n>");
+            }
+            steady.push_str(" ms");
         }
         steady.push_str(part);
+    }
+    steady
+}
+
+/// A clock told in whole seconds may seem one further or less: tens are told here.
+fn with_round_clocks(text: &str) -> String {
+    let mut steady = text.to_owned();
+    for way in [" s ahead", " s behind"] {
+        let mut parts = steady.split(way).map(str::to_owned).peekable();
+        let mut round = String::new();
+        while let Some(part) = parts.next() {
+            let before = part.trim_end_matches(|c: char| c.is_ascii_digit());
+            match part[before.len()..].parse::<u64>() {
+                Ok(seconds) if parts.peek().is_some() => {
+                    round.push_str(&format!("{before}{}{way}", (seconds + 5) / 10 * 10));
+                }
+                _ => {
+                    round.push_str(&part);
+                    round.push_str(if parts.peek().is_some() { way } else { "" });
+                }
+            }
+        }
+        steady = round;
     }
     steady
 }

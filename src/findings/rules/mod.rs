@@ -11,6 +11,9 @@ mod alias_without_spn;
 mod cannot_register_spn;
 mod clock_skew;
 mod clock_skew_exceeded;
+mod delegation_forbidden;
+mod delegation_missing;
+mod delegation_target_unusable;
 mod dns_address_not_listening;
 mod domain_controller_down;
 mod domain_controller_unreachable;
@@ -59,6 +62,7 @@ mod tcp_disabled;
 mod ticket_refused;
 mod ticket_wrong_key;
 mod trust_unusable;
+mod unconstrained_delegation;
 mod upn_shadows_spn;
 mod weak_encryption;
 mod wrong_dns_suffix;
@@ -109,6 +113,10 @@ pub const CAUSES: &[&Rule] = &[
     &ticket_wrong_key::RULE,
     &keytab_stale::RULE,
     &keytab_incomplete::RULE,
+    &delegation_missing::RULE,
+    &delegation_target_unusable::RULE,
+    &unconstrained_delegation::RULE,
+    &delegation_forbidden::RULE,
     &forward_dns_missing::RULE,
     &reverse_dns_mismatch::RULE,
     &reverse_dns_mixed::RULE,

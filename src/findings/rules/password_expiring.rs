@@ -34,11 +34,10 @@ fn judge(case: &Case<'_>, account: &Account) -> Known<Option<Subject>> {
     if left <= 0.0 || left > case.settings.thresholds.password_expiring.as_secs_f64() {
         return Ok(None);
     }
-    let text = format!("the password expires in {}", span(left));
+    let text = format!("the password expires in {}, on {}", span(left), date(expires));
     let change = Change::Account { change: AccountChange::NewPassword, account: account.names.clone() };
     let gmsa = "a group managed service account needs no such date";
-    let subject = Subject::new(account.names.nt_name(), text).line(format!("on {}", date(expires)));
-    Ok(Some(subject.then(change).then(Change::Advice(gmsa.to_owned()))))
+    Ok(Some(Subject::new(account.names.nt_name(), text).then(change).then(Change::Advice(gmsa.to_owned()))))
 }
 
 #[cfg(test)]

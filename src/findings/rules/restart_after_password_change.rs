@@ -57,10 +57,10 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
 }
 
 fn subject(account: &Account, set: f64, started: f64) -> Subject {
-    let text = format!("the password was set {} after the service started", span(set - started));
+    let text =
+        format!("the password was set {} after the service started, on {}", span(set - started), date(set));
     let enter = "if it was changed elsewhere, enter the new password for the service in SQL Server Configuration Manager";
     Subject::new(account.names.nt_name(), text)
-        .line(format!("on {}", date(set)))
         .line("no remote Kerberos connection is new enough to show that the service has the new keys")
         .then(Change::Advice(enter.to_owned()))
         .then(Change::RestartService)

@@ -20,6 +20,7 @@ fn settings(address: &str) -> Settings {
         trust_server_certificate: None,
         ca_file: None,
         timeout: Duration::from_secs(5),
+        linked_servers: true,
     }
 }
 

@@ -437,3 +437,30 @@ fn clients_on_ntlm_are_remote_and_normalised() {
     assert_eq!((found[0].connections, found[2].host_name.as_deref()), (3, None));
     assert!(ntlm_clients(&[of(int(1), "x", 0, 1)], &[]).is_err());
 }
+
+#[test]
+fn linked_servers_and_whose_login_goes_there() {
+    let linked = |data_source: Value, passes: i64, hidden: i64, mappings: i64| {
+        let values =
+            vec![text("REMOTE"), text("MSOLEDBSQL"), data_source, int(passes), int(hidden), int(mappings)];
+        row(&queries::LINKED_SERVERS, values)
+    };
+    for (passes, hidden, mappings, sees_logins, expected) in [
+        (1, 0, 1, true, Ok(true)),
+        (0, 0, 1, true, Ok(false)),
+        // Every mapping was dropped: nobody goes there.
+        (0, 0, 0, true, Ok(false)),
+        (0, 0, 0, false, Err(())),
+        (0, 1, 2, true, Err(())),
+        (1, 1, 2, false, Ok(true)),
+    ] {
+        let rows = [linked(text(" sql02 "), passes, hidden, mappings)];
+        let found = linked_servers(&rows, sees_logins).unwrap();
+        assert_eq!(found[0].passes_caller.clone().map_err(|_| ()), expected, "{passes} {hidden} {mappings}");
+        assert_eq!(found[0].data_source.as_deref(), Some("sql02"));
+    }
+    assert_eq!(linked_servers(&[linked(Value::Null, 1, 0, 1)], true).unwrap()[0].data_source, None);
+    assert!(linked_servers(&[linked(int(1), 1, 0, 1)], true).is_err());
+    let many = vec![linked(Value::Null, 1, 0, 1); queries::LINKED_SERVERS_LIMIT + 1];
+    assert!(linked_servers(&many, true).unwrap_err().text.contains("256"));
+}

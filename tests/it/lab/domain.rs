@@ -22,8 +22,6 @@ pub(crate) enum Kind {
     Twins,
     /// `ad.fabrikam.com`, called FABRIKAM, whose DC refuses Kerberos inside TLS.
     OtherName,
-    /// Two forests again, and the first one's clock can be moved.
-    Clocks,
     /// One domain controller whose clock a test moves.
     Clock,
 }
@@ -58,10 +56,6 @@ impl Lab {
         match kind {
             Kind::TwoForests => up.args(["--partner", &address(3)]),
             Kind::Twins => up.args(["--twin", &address(2)]),
-            Kind::Clocks => {
-                let clock = folder.path().join("clock");
-                up.args(["--partner", &address(3), "--clock"]).arg(clock)
-            }
             Kind::OtherName => {
                 up.args(["--realm", "AD.FABRIKAM.COM", "--netbios", "FABRIKAM", "--strong-auth"])
             }
@@ -89,16 +83,6 @@ impl Lab {
     /// The address of a domain controller: 0 is dc1, 1 is its twin.
     pub(crate) fn address(&self, server: usize) -> &str {
         self.text(&format!("/servers/{server}/ip"))
-    }
-
-    /// Moves the clock of a [`Kind::Clocks`] lab, such as `+10m`.
-    pub(crate) fn set_clock(&self, offset: &str) {
-        std::fs::write(self.text("/clock"), offset).unwrap();
-    }
-
-    /// Sends a signal to the domain controller of the other forest.
-    pub(crate) fn signal_partner(&self, signal: &str) {
-        send(self.about["partner"]["servers"][0]["pid"].as_u64().unwrap(), signal);
     }
 
     /// Moves the clock of a [`Kind::Clock`], such as `+10m`.
@@ -147,11 +131,6 @@ impl Lab {
         let output = command.args([self.text("/servers/0/conf"), principal]).arg(file).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-}
-
-fn send(pid: u64, signal: &str) {
-    let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pid}")).status().unwrap();
-    assert!(sent.success(), "kill -{signal} {pid}");
 }
 
 impl Drop for Lab {

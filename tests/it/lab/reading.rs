@@ -66,6 +66,18 @@ impl<'a> Forest<'a> {
         values.map_or(0, |(_, value)| value.parse().unwrap())
     }
 
+    /// The values of an attribute as LDIF shows them, binary ones in base64; read by this user of the forest, such as
+    /// `/administrator` or `/exporter`.
+    pub(crate) fn values(&self, reader: &str, sam: &str, attribute: &str) -> Vec<String> {
+        let dn = self.account(sam);
+        // The DACL alone: LDAP_SERVER_SD_FLAGS_OID with 4 (MS-ADTS 3.1.1.3.4.1.11), as an ordinary user may not read the rest.
+        let control = "!1.2.840.113556.1.4.801=::MAMCAQQ=";
+        let asked = ["-s", "base", "-E", control, "-b", dn.as_str(), "(objectClass=*)", attribute];
+        let objects = objects(&self.ldapsearch(389, reader, &asked));
+        let is_it = |name: &str| name.trim_end_matches(':').eq_ignore_ascii_case(attribute);
+        objects.into_values().flatten().filter(|(name, _)| is_it(name)).map(|(_, value)| value).collect()
+    }
+
     /// A number that the DC computes for the account.
     pub(crate) fn computed(&self, sam: &str, attribute: &str) -> u64 {
         let found = self.search(389, &self.account(sam), "(objectClass=*)", attribute);
@@ -111,17 +123,26 @@ impl<'a> Forest<'a> {
 
     /// Searches as Administrator with StartTLS.
     pub(crate) fn search(&self, port: u16, base: &str, filter: &str, attribute: &str) -> Objects {
+        objects(&self.ldapsearch(port, "/administrator", &["-b", base, filter, attribute]))
+    }
+
+    fn ldapsearch(&self, port: u16, reader: &str, asked: &[&str]) -> String {
         let address = self.text(&format!("/servers/{}/ip", self.server));
         let output = Command::new("ldapsearch")
             .env("LDAPTLS_CACERT", self.text("/ca"))
             .args(["-LLL", "-x", "-ZZ", "-o", "ldif-wrap=no", "-o", "nettimeout=10"])
             .args(["-H", &format!("ldap://{address}:{port}")])
-            .args(["-D", self.text("/administrator/user"), "-w", self.text("/administrator/password")])
-            .args(["-b", base, filter, attribute])
+            .args([
+                "-D",
+                self.text(&format!("{reader}/user")),
+                "-w",
+                self.text(&format!("{reader}/password")),
+            ])
+            .args(asked)
             .output()
             .unwrap();
-        assert!(output.status.success(), "ldapsearch {filter}: {}", String::from_utf8_lossy(&output.stderr));
-        objects(&String::from_utf8(output.stdout).unwrap())
+        assert!(output.status.success(), "{asked:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 }
 
