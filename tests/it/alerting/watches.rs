@@ -9,6 +9,7 @@ use super::source::{Alert, GRAFANA, JOB, SURVIVES, alert_name, of_instance};
 struct Watch {
     page: &'static str,
     after: &'static str,
+    severity: Severity,
     expr: String,
     /// After "where: ".
     summary: &'static str,
@@ -43,6 +44,7 @@ const OPENED: &str = "mssql_instance:mssql_kerberos_connections_opened:ntlm_incr
 
 fn watches() -> Vec<Watch> {
     use Place::{Exporter, Fleet, Instance};
+    use Severity::{Critical, Warning};
     let up = format!("up{{job=\"{JOB}\"}}");
     let (share, many) = MANY;
     let (spike, times) = SPIKE;
@@ -50,6 +52,7 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "exporter_down",
             after: "5m",
+            severity: Warning,
             expr: format!("{up} == 0"),
             summary: "the exporter does not answer",
             meaning: "Prometheus gets nothing from this exporter: nobody knows whether Kerberos works there. Logins are not affected.",
@@ -59,6 +62,7 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "exporter_absent",
             after: "15m",
+            severity: Warning,
             expr: format!("absent({up})"),
             summary: "no exporter is scraped at all",
             meaning: "Prometheus has no target of this job: the service discovery lost all of them, or the job has another name.",
@@ -68,6 +72,7 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "config_reload_failed",
             after: "10m",
+            severity: Warning,
             expr: format!(
                 "last_over_time(mssql_kerberos_exporter_config_last_reload_successful[{SURVIVES}]) == 0"
             ),
@@ -79,6 +84,7 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "series_dropped",
             after: "15m",
+            severity: Warning,
             expr: format!(
                 "sum without (family) (last_over_time(mssql_kerberos_exporter_series_dropped[{SURVIVES}])) > 0"
             ),
@@ -90,6 +96,7 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "probe_failing",
             after: "15m",
+            severity: Warning,
             expr: format!("max_over_time(mssql_kerberos_probe_success[{SURVIVES}]) == 0"),
             summary: "the probe {{ $labels.probe }} fails",
             meaning: "A peer was not reached or did not answer. What it would tell becomes unknown when the last answer is too old.",
@@ -99,6 +106,7 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "many_probes_failing",
             after: "5m",
+            severity: Warning,
             expr: format!(
                 "count by (job, probe) (mssql_kerberos_probe_success == 0) >= {many}\nand\ncount by (job, probe) (mssql_kerberos_probe_success == 0)\n  / count by (job, probe) (mssql_kerberos_probe_success) > {share}"
             ),
@@ -108,8 +116,34 @@ fn watches() -> Vec<Watch> {
             place: Fleet,
         },
         Watch {
+            page: "domain_controller_down",
+            after: "10m",
+            severity: Warning,
+            // By server, whoever looks: one dead domain controller is one alert, not two thousand.
+            expr: format!(
+                "max by (job, server) (last_over_time(mssql_kerberos_domain_controller_up[{SURVIVES}])) == 0"
+            ),
+            summary: "the domain controller {{ $labels.server }} serves none of its roles",
+            meaning: "No exporter reaches this domain controller for LDAP, Global Catalog or Kerberos. Others in the site may do; if none is left, tickets and logins fail.",
+            next: "Look at the server and its services, then at the firewall between. /explain lists the domain controllers with what each answered.",
+            place: Fleet,
+        },
+        Watch {
+            page: "domain_controller_unreachable",
+            after: "5m",
+            severity: Critical,
+            expr: format!(
+                "count by (job) (last_over_time(mssql_kerberos_finding{{finding=\"domain_controller_unreachable\"}}[{SURVIVES}]) > 0) > 0"
+            ),
+            summary: "{{ $value }} instances reach no domain controller for one of its roles",
+            meaning: "Where no domain controller answers for LDAP, Global Catalog or Kerberos, clients get no tickets and SQL Server cannot check logins.",
+            next: "Look at the domain controllers of the site, then at the firewall between. /explain of any of the instances lists what each answered.",
+            place: Fleet,
+        },
+        Watch {
             page: "data_stale",
             after: "5m",
+            severity: Warning,
             expr: format!(
                 "time() - last_over_time(mssql_kerberos_probe_last_success_timestamp_seconds[{SURVIVES}]) > {STALE_SECONDS}\nand on (job, instance, mssql_instance, probe)\nlast_over_time(mssql_kerberos_probe_success[{SURVIVES}]) == 1"
             ),
@@ -121,6 +155,7 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "status_unknown",
             after: "1h",
+            severity: Warning,
             expr: format!(
                 "count by (job, instance, mssql_instance, reason) (last_over_time(mssql_kerberos_finding_unknown[{SURVIVES}]) == 1)\nor {KEY}\nlast_over_time(mssql_kerberos_verdict{{verdict=\"unknown\"}}[{SURVIVES}]) == 1"
             ),
@@ -132,6 +167,7 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "new_ntlm_logins",
             after: "15m",
+            severity: Warning,
             expr: format!(
                 "{OPENED} >= {NEW_NTLM}\nand {KEY}\nmax_over_time({OPENED}[1d:1h] offset 1h) < 1\nand {KEY}\n{OPENED} offset 1d"
             ),
@@ -143,6 +179,7 @@ fn watches() -> Vec<Watch> {
         Watch {
             page: "ntlm_fallback_spike",
             after: "15m",
+            severity: Warning,
             expr: format!(
                 "{OPENED} >= {spike}\nand {KEY}\n{OPENED} > {times} * ({OPENED} offset 1d)\nunless {KEY}\n{OPENED} <= {times} * ({OPENED} offset 1w)"
             ),
@@ -176,7 +213,7 @@ pub(crate) fn alerts() -> Vec<Alert> {
             page: watch.page,
             expr: watch.expr,
             after: watch.after,
-            severity: Severity::Warning,
+            severity: watch.severity,
             summary: format!("{place}{}", watch.summary),
             description: format!("{} Next: {}", watch.meaning, watch.next),
             dashboard,
