@@ -160,3 +160,51 @@ fn a_build_without_integrated_login_says_so_and_asks_nobody() {
     assert!(page.contains(&format!("sqlserver: unsupported: {address}: {sentence}")), "{page}");
     assert!(peer.accept().is_err(), "somebody connected");
 }
+
+/// One entry of a keytab in MIT's format 0x502: `svc_sql@CORP.CONTOSO.COM`, version 3, aes256.
+fn keytab(key: &[u8; 32]) -> Vec<u8> {
+    let counted = |text: &[u8]| [&u16::try_from(text.len()).unwrap().to_be_bytes()[..], text].concat();
+    let mut entry = vec![0, 1];
+    entry.extend(counted(b"CORP.CONTOSO.COM"));
+    entry.extend(counted(b"svc_sql"));
+    entry.extend([0, 0, 0, 1, 0, 0, 0, 0, 3, 0, 18]);
+    entry.extend(counted(key));
+    let length = i32::try_from(entry.len()).unwrap().to_be_bytes();
+    [&[5, 2][..], &length, &entry].concat()
+}
+
+#[test]
+fn keytab_info_tells_all_but_the_keys_without_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, output) = (folder.path().join("mssql.keytab"), folder.path().join("mssql.json"));
+    std::fs::write(&file, keytab(b"this-key-must-never-be-printed!!")).unwrap();
+    let (file, output) = (file.to_str().unwrap(), output.to_str().unwrap());
+    let printed = run(&["keytab-info", file]);
+    assert!(printed.status.success(), "{printed:?}");
+    // Twice, as the timer does, and with a configuration that its user cannot read.
+    for _ in 0..2 {
+        let written = run(&["--config.file", "/nonexistent", "keytab-info", file, "--output", output]);
+        assert!(written.status.success() && written.stdout.is_empty(), "{written:?}");
+    }
+    for told in [text(&printed.stdout), std::fs::read_to_string(output).unwrap()] {
+        let json: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(json["entries"][0]["principal"], "svc_sql@CORP.CONTOSO.COM");
+        assert_eq!(json["entries"][0]["key_version"], 3);
+        assert_eq!(json["entries"][0]["encryption_type"], 18);
+        assert!(json["read_at"].as_f64() >= json["modified"].as_f64(), "{told}");
+        assert!(!told.contains("never-be-printed"), "{told}");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(output).unwrap().permissions().mode() & 0o777, 0o644);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside it");
+    // What is no keytab leaves the last good file as it is.
+    std::fs::write(file, "this-key-must-never-be-printed!!").unwrap();
+    let refused = run(&["keytab-info", file, "--output", output]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(text(&refused.stderr).contains("no keytab of format 0x502"), "{refused:?}");
+    assert!(!text(&refused.stderr).contains("never-be-printed"), "{refused:?}");
+    assert!(std::fs::read_to_string(output).unwrap().contains("svc_sql@"));
+}
