@@ -111,11 +111,20 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = FailOn::Warning)]
         fail_on: FailOn,
     },
-    /// Print every SQL statement and LDAP filter it sends, with the permission each needs and why
+    /// Print every SQL statement, LDAP filter and Kerberos request it sends, with the permission each needs and why
     Queries {
         /// How to print it
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
+    },
+    /// Describe a keytab without its keys (principal, version, encryption type), for instances[].keytab_info. Linux: run it as
+    /// mssql, by a timer; reads no configuration
+    KeytabInfo {
+        /// The keytab, such as /var/opt/mssql/secrets/mssql.keytab
+        keytab: PathBuf,
+        /// Write it to this file, which everybody may read, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Ask the running exporter at its first configured address whether it is alive
     Healthcheck,
@@ -229,6 +238,10 @@ mod tests {
             ("check --fail-on=critical", Command::Check { format: Format::Table, fail_on: FailOn::Critical }),
             ("queries --format json", Command::Queries { format: Format::Json }),
             ("healthcheck", Command::Healthcheck),
+            (
+                "keytab-info mssql.keytab --output a.json",
+                Command::KeytabInfo { keytab: "mssql.keytab".into(), output: Some("a.json".into()) },
+            ),
         ] {
             assert_eq!(read(line).unwrap().command_or_serve(), command, "{line}");
         }

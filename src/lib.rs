@@ -2,8 +2,8 @@
 //! metrics.
 //!
 //! ```text
-//! config ─▶ sqlserver ─▶ expected ─▶ directory ─▶ dns ─▶ findings ─▶ metrics ─▶ web
-//!           (TDS)        (pure)      (LDAP)              (pure)      (text)     (HTTP)
+//! config ─▶ sqlserver ─▶ expected ─▶ directory ─▶ dns ─▶ ticket ─▶ findings ─▶ metrics ─▶ web
+//!           (TDS)        (pure)      (LDAP)              (KDC)     (pure)      (text)     (HTTP)
 //!           └── pipeline (pure): what each probe is to be asked, given the evidence so far; what the evidence means ──┘
 //! refresh: one task a probe, when it asks; app: puts the parts together; model: the shared vocabulary
 //! ```

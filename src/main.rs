@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use mssql_kerberos_exporter::cli::{Arguments, Command};
-use mssql_kerberos_exporter::commands::{check, exit, healthcheck, queries};
+use mssql_kerberos_exporter::commands::{check, exit, healthcheck, keytab_info, queries};
 use mssql_kerberos_exporter::config::{self, Config, Sources};
 use mssql_kerberos_exporter::findings::rules;
-use mssql_kerberos_exporter::{app, shutdown, telemetry, web};
+use mssql_kerberos_exporter::{app, refresh, shutdown, telemetry, web};
 
 /// How long the end waits for threads that still work.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -18,6 +18,11 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
+    // It runs as another user, who need not be able to read the configuration.
+    if let Some(Command::KeytabInfo { keytab, output }) = &arguments.command {
+        let done = keytab_info::run(keytab, output.as_deref(), refresh::now(), &mut io::stdout());
+        return ExitCode::from(printed(done));
+    }
     let findings: Vec<&str> = rules::all().map(|rule| rule.name).collect();
     let config = match config::load(&Sources::of_process(&arguments.flags, &findings)) {
         Ok(config) => config,
@@ -51,8 +56,8 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-async fn run(config: &Config, command: Command) -> u8 {
-    let printed = |result: io::Result<u8>| match result {
+fn printed(result: io::Result<u8>) -> u8 {
+    match result {
         Ok(code) => code,
         // The reader has gone, as `| head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
@@ -60,7 +65,10 @@ async fn run(config: &Config, command: Command) -> u8 {
             eprintln!("the report could not be written: {error}");
             exit::CANNOT_LISTEN
         }
-    };
+    }
+}
+
+async fn run(config: &Config, command: Command) -> u8 {
     match command {
         Command::Serve => serve(config).await,
         Command::Check { format, fail_on } => {
@@ -68,6 +76,8 @@ async fn run(config: &Config, command: Command) -> u8 {
         }
         Command::Queries { format } => printed(queries::run(format, &mut io::stdout()).map(|()| exit::OK)),
         Command::Healthcheck => healthcheck::run(config).await,
+        // Done before the configuration was read.
+        Command::KeytabInfo { .. } => exit::OK,
     }
 }
 

@@ -6,6 +6,8 @@ mod passed_on;
 
 mod servers;
 
+mod tickets;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use crate::model::domain::ControllerState;
 use crate::model::evidence::{Evidence, Probe};
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
+use crate::model::ticket::TicketQuestion;
 
 use passed_on::passed_on;
 use servers::{ServiceNames, controllers_of, domain, other_domains, servers, targets, urls};
@@ -35,6 +38,8 @@ pub struct Questions {
     pub directory: Known<DirectoryQuestion>,
     /// For DNS; a gap when there is nothing to ask for.
     pub dns: Known<DnsQuestion>,
+    /// For Key Distribution Centers; a gap when there is nobody to ask or nothing to ask for.
+    pub ticket: Known<TicketQuestion>,
 }
 
 /// What the evidence means.
@@ -71,44 +76,45 @@ pub struct InstanceAssessment {
 
 /// The next question for each probe.
 pub fn questions(settings: &Settings, evidence: &Evidence, now: Now) -> Questions {
-    questions_of(settings, evidence, &outlines(settings, evidence, now), now)
+    work_out(settings, evidence, now).1
 }
 
-fn outlines(settings: &Settings, evidence: &Evidence, now: Now) -> Vec<Outline> {
-    (0..settings.instances.len()).map(|index| Outline::of(settings, evidence, index, now)).collect()
-}
-
-fn questions_of(settings: &Settings, evidence: &Evidence, outlines: &[Outline], now: Now) -> Questions {
+/// What each instance looks like, and the questions: those for tickets depend on the state of each SPN.
+fn work_out(settings: &Settings, evidence: &Evidence, now: Now) -> (Vec<Picture>, Questions) {
+    let outlines = outlines(settings, evidence, now);
     let connections = settings
         .instances
         .iter()
         .enumerate()
         .map(|(index, own)| connections_question(own, evidence, index, now))
         .collect();
-    Questions {
-        connections,
-        directory: directory_question(settings, evidence, outlines, now),
-        dns: dns_question(settings, evidence, outlines, now),
-    }
+    let directory = directory_question(settings, evidence, &outlines, now);
+    let directory_gap = directory.as_ref().err();
+    let pictures: Vec<Picture> = outlines
+        .iter()
+        .enumerate()
+        .map(|(index, outline)| Picture::of(outline.clone(), evidence, index, directory_gap, now))
+        .collect();
+    let dns = dns_question(settings, evidence, &outlines, now);
+    let ticket = tickets::question(settings, evidence, &outlines, &pictures, now);
+    (pictures, Questions { connections, directory, dns, ticket })
+}
+
+fn outlines(settings: &Settings, evidence: &Evidence, now: Now) -> Vec<Outline> {
+    (0..settings.instances.len()).map(|index| Outline::of(settings, evidence, index, now)).collect()
 }
 
 /// Judges everything at hand.
 pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> Assessment {
-    let outlines = outlines(settings, &evidence, now);
-    let questions = questions_of(settings, &evidence, &outlines, now);
-    let directory_gap = questions.directory.as_ref().err();
+    let (pictures, questions) = work_out(settings, &evidence, now);
+    let gaps = (questions.directory.as_ref().err(), questions.ticket.as_ref().err());
     let controllers = controllers(&evidence, &questions.directory, now);
-    let pictures: Vec<Picture> = outlines
-        .into_iter()
-        .enumerate()
-        .map(|(index, outline)| Picture::of(outline, &evidence, index, directory_gap, now))
-        .collect();
     let instances = settings
         .instances
         .iter()
         .enumerate()
         .filter_map(|(index, own)| {
-            let case = Case::new(settings, &evidence, index, &pictures, directory_gap, &controllers, now)?;
+            let case = Case::new(settings, &evidence, index, &pictures, gaps, &controllers, now)?;
             let findings = judge(&case);
             let ntlm = ntlm::tally(&case);
             let picture = case.picture.clone();
@@ -279,6 +285,9 @@ fn dns_question(
     if settings.directory.enabled && in_scope {
         let others = other_domains(settings, evidence, outlines, now);
         question.services.extend(others.iter().map(controllers_of));
+    }
+    if in_scope {
+        question.services.extend(tickets::services(settings, evidence, outlines, now));
     }
     // The hosts that SRV records name: whoever configures name servers expects them to be asked for these too.
     if let Ok(good) = evidence.dns.answer(Probe::Dns, now) {

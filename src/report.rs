@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::findings::delegation::{JudgedLink, LinkState, Way};
 use crate::findings::spns::{JudgedSpn, Status};
+use crate::findings::tickets::in_words;
 use crate::findings::times::date;
 use crate::findings::verdict::Verdict;
 use crate::findings::{Finding, Outcome, Severity, Subject};
@@ -16,8 +17,10 @@ use crate::model::change::Change;
 use crate::model::condition::{Condition, PasswordSet};
 use crate::model::connections::{AuthScheme, Origin};
 use crate::model::directory::AccountNames;
-use crate::model::evidence::Probe;
+use crate::model::evidence::{Good, Probe};
+use crate::model::observed::Known;
 use crate::model::spn::Spn;
+use crate::model::ticket::{Ticket, TicketFacts, TicketQuestion};
 use crate::pipeline::{Assessment, InstanceAssessment};
 use crate::remedy::{self, printable};
 
@@ -71,6 +74,7 @@ fn full(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
     line(page, &format!("{}: {verdict}", printable(&instance.name)));
     head(page, assessment, index, instance);
     spn_table(page, instance);
+    tickets(page, assessment, instance);
     for severity in [Severity::Critical, Severity::Warning, Severity::Info] {
         for finding in &instance.findings {
             if finding.outcome == Outcome::Applies && finding.severity == severity {
@@ -252,6 +256,43 @@ fn spn_table(page: &mut String, instance: &InstanceAssessment) {
     }
 }
 
+/// What the KDC answered for this instance's SPNs; nothing where it is not asked.
+fn tickets(page: &mut String, assessment: &Assessment, instance: &InstanceAssessment) {
+    let slot = &assessment.evidence.ticket;
+    if slot.off.is_some() || instance.picture.scope.is_err() {
+        return;
+    }
+    let answered = match slot.answer(Probe::Ticket, assessment.at) {
+        Ok(good) => answered(good, instance),
+        Err(gap) => {
+            let gap = assessment.questions.ticket.as_ref().err().unwrap_or(&gap);
+            line(page, &format!("\n  Tickets: {}", printable(&gap.to_string())));
+            return;
+        }
+    };
+    if answered.is_empty() {
+        return;
+    }
+    let width = answered.iter().map(|(spn, _)| spn.label().chars().count()).max().unwrap_or_default();
+    line(page, "\n  Tickets");
+    for (spn, known) in answered {
+        let said = match known {
+            Ok(ticket) => in_words(ticket),
+            Err(gap) => gap.to_string(),
+        };
+        line(page, &format!("  {:<width$}  {}", printable(&spn.label()), printable(&said)));
+    }
+}
+
+/// The SPNs of this instance that a KDC was asked for.
+fn answered<'a>(
+    good: &'a Good<TicketQuestion, TicketFacts>,
+    instance: &InstanceAssessment,
+) -> Vec<(&'a Spn, &'a Known<Ticket>)> {
+    let expected = instance.picture.spns.iter().flatten().map(|judged| &judged.expected.spn);
+    expected.filter_map(|spn| good.facts.tickets.get_key_value(spn)).collect()
+}
+
 /// Kerberos Configuration Manager's wording; a recommended SPN that is missing is no fault.
 fn status_text(spn: &JudgedSpn) -> String {
     match (&spn.status, spn.is_required()) {
@@ -365,6 +406,9 @@ pub struct InstanceReport {
     /// The SPN table.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub spns: Vec<SpnReport>,
+    /// What the KDC answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<TicketReport>,
     /// The linked servers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub linked_servers: Vec<LinkReport>,
@@ -406,6 +450,27 @@ pub struct SpnReport {
     pub exists: Option<bool>,
     /// Who holds it.
     pub holders: Vec<AccountReport>,
+}
+
+/// What a KDC answered to a request for a service ticket. Nothing of the ticket itself.
+#[derive(Debug, Serialize)]
+pub struct TicketReport {
+    /// The SPN.
+    pub spn: String,
+    /// Whether it issued one; absent if no KDC gave an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granted: Option<bool>,
+    /// What it is encrypted with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_type: Option<String>,
+    /// The version of that key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_version: Option<u32>,
+    /// The error's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<u32>,
+    /// All of it in words.
+    pub text: String,
 }
 
 /// A linked server.
@@ -503,7 +568,11 @@ pub fn report(assessment: &Assessment, detail: Detail) -> Report {
             asked_at: good.at.unix_seconds(),
         }),
         controllers: if detail == Detail::Full { controllers::rows(assessment) } else { Vec::new() },
-        instances: assessment.instances.iter().map(|instance| instance_report(instance, detail)).collect(),
+        instances: assessment
+            .instances
+            .iter()
+            .map(|instance| instance_report(assessment, instance, detail))
+            .collect(),
     }
 }
 
@@ -526,12 +595,41 @@ fn account_report(names: &AccountNames) -> AccountReport {
     }
 }
 
-fn instance_report(instance: &InstanceAssessment, detail: Detail) -> InstanceReport {
+fn ticket_report((spn, known): (&Spn, &Known<Ticket>)) -> TicketReport {
+    let blank = TicketReport {
+        spn: spn.label(),
+        granted: None,
+        encryption_type: None,
+        key_version: None,
+        error: None,
+        text: String::new(),
+    };
+    match known {
+        Ok(ticket @ Ticket::Granted(granted)) => TicketReport {
+            granted: Some(true),
+            encryption_type: Some(granted.encryption_type.to_string()),
+            key_version: granted.key_version,
+            text: in_words(ticket),
+            ..blank
+        },
+        Ok(ticket @ Ticket::Refused(refusal)) => TicketReport {
+            granted: Some(false),
+            error: Some(refusal.error.0),
+            text: in_words(ticket),
+            ..blank
+        },
+        Err(gap) => TicketReport { text: gap.to_string(), ..blank },
+    }
+}
+
+fn instance_report(assessment: &Assessment, instance: &InstanceAssessment, detail: Detail) -> InstanceReport {
     let is_full = detail == Detail::Full;
     let picture = &instance.picture;
     let right = picture.holder.as_ref().ok().map(|holder| &holder.sid);
     let in_scope = is_full && instance.verdict != Verdict::NotApplicable;
     let spns = picture.spns.iter().flatten().filter(|_| in_scope);
+    let tickets = assessment.evidence.ticket.answer(Probe::Ticket, assessment.at).ok();
+    let tickets = tickets.filter(|_| in_scope).map(|good| answered(good, instance)).unwrap_or_default();
     InstanceReport {
         name: instance.name.clone(),
         verdict: instance.verdict.name(),
@@ -548,6 +646,7 @@ fn instance_report(instance: &InstanceAssessment, detail: Detail) -> InstanceRep
                 holders: spn.holders.iter().flatten().map(account_report).collect(),
             })
             .collect(),
+        tickets: tickets.into_iter().map(ticket_report).collect(),
         linked_servers: picture
             .linked
             .iter()

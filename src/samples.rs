@@ -22,12 +22,16 @@ use crate::model::instance::{
     Availability, ClockReading, Endpoint, Group, GroupListener, Instance, LinkedServer, Listener, OwnSession,
     Platform, Properties, Purpose, Registry, Service, TcpEntry,
 };
+use crate::model::keytab::{KeytabEntry, KeytabInfo};
 use crate::model::machine::{Engine, ExtendedProtection, HostsLine, Machine};
 use crate::model::observed::{Failure, FailureKind, Gap, Now};
 use crate::model::settings::{
-    AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds,
+    AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds, TicketSettings,
 };
 use crate::model::spn::Spn;
+use crate::model::ticket::{
+    EncryptionType, Granted, KdcReading, KerberosError, Refusal, Ticket, TicketFacts, TicketQuestion,
+};
 use crate::pipeline::{self, Assessment};
 use crate::remedy;
 
@@ -342,6 +346,10 @@ pub(crate) struct Bench {
     second: Option<Instance>,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
     at_home: BTreeMap<String, Vec<Spn>>,
+    /// What KDCs answer, if they do.
+    tickets: Option<BTreeMap<Spn, Ticket>>,
+    /// How old the look at SQL Server's keytab is.
+    pub(crate) keytab_age_seconds: f64,
     /// Conditions of accounts that are not those of a healthy one.
     conditions: BTreeMap<String, Condition>,
 }
@@ -370,6 +378,8 @@ impl Bench {
                     ..DirectorySettings::default()
                 },
                 dns_enabled: true,
+                ticket: Err(Gap::disabled("no identity is configured to ask for tickets with")),
+                host_enabled: true,
                 thresholds: Thresholds::default(),
                 kerberos_required: false,
                 ignore: Ignored::default(),
@@ -392,6 +402,7 @@ impl Bench {
                 addresses: Ok(vec!["127.0.0.1".parse().unwrap(), address]),
                 hosts_file: Ok(Vec::new()),
                 domain: Some(host("corp.contoso.com")),
+                keytabs: BTreeMap::new(),
                 engines: Err(Gap::not_applicable("only a Windows host has a registry and process tokens")),
             },
             failure: None,
@@ -407,6 +418,8 @@ impl Bench {
             hidden: BTreeSet::new(),
             not_asked: BTreeSet::new(),
             at_home: BTreeMap::new(),
+            tickets: Some(BTreeMap::new()),
+            keytab_age_seconds: 60.0,
             conditions: BTreeMap::new(),
         }
     }
@@ -540,6 +553,69 @@ impl Bench {
             registry.tcp_entries[0].static_ports.clear();
             registry.tcp_entries[0].dynamic_port = Some(port);
         }
+        self
+    }
+
+    /// There is an identity to ask for tickets with.
+    pub(crate) fn with_tickets(mut self) -> Self {
+        self.settings.ticket = Ok(TicketSettings::default());
+        self
+    }
+
+    /// KDCs are asked and do not answer.
+    pub(crate) fn no_kdc(mut self) -> Self {
+        self.tickets = None;
+        self.with_tickets()
+    }
+
+    /// The KDC issues a ticket for this SPN with this encryption type and key version.
+    pub(crate) fn ticket_granted(self, text: &str, kind: i32, version: u32) -> Self {
+        let ticket = Ticket::Granted(Granted {
+            encryption_type: EncryptionType(kind),
+            key_version: Some(version),
+            realm: host("corp.contoso.com"),
+            kdc: host("dc1.corp.contoso.com"),
+            seconds: 0.01,
+        });
+        self.ticket(text, ticket)
+    }
+
+    /// The KDC refuses this SPN with this error.
+    pub(crate) fn ticket_refused(self, text: &str, code: u32) -> Self {
+        let ticket = Ticket::Refused(Refusal {
+            error: KerberosError(code),
+            realm: host("corp.contoso.com"),
+            kdc: host("dc1.corp.contoso.com"),
+            text: None,
+            clock: clock(),
+        });
+        self.ticket(text, ticket)
+    }
+
+    fn ticket(mut self, text: &str, ticket: Ticket) -> Self {
+        if let Some(tickets) = &mut self.tickets {
+            tickets.insert(spn(text), ticket);
+        }
+        self.with_tickets()
+    }
+
+    /// SQL Server on Linux, and what `keytab-info` says of its keytab: principal without realm, key version, type.
+    pub(crate) fn keytab(mut self, entries: &[(&str, u32, i32)]) -> Self {
+        let path = std::path::PathBuf::from("/var/lib/mssql-keytab-info/mssql.json");
+        self.instance.platform = Ok(Platform::Linux);
+        self.settings.instances[0].service_account = Some("CORP\\svc_sql".into());
+        self.settings.instances[0].keytab_info = Some(path.clone());
+        let entry = |(name, version, kind): &(&str, u32, i32)| {
+            KeytabEntry::new(format!("{name}@CORP.CONTOSO.COM"), *version, EncryptionType(*kind))
+        };
+        let info = KeytabInfo {
+            keytab_info: KeytabInfo::FORM,
+            keytab: "/var/opt/mssql/secrets/mssql.keytab".into(),
+            modified: NOW as f64 - 86_400.0,
+            read_at: NOW as f64,
+            entries: entries.iter().map(entry).collect(),
+        };
+        self.machine.keytabs.insert(path, Ok(info));
         self
     }
 
@@ -746,14 +822,22 @@ impl Bench {
         let mut dns = Slot::new(age);
         dns.record(at, Duration::from_millis(5), Default::default(), self.dns.clone().ok_or_else(failed));
         let mut machine = Slot::new(age);
-        machine.record(at, Duration::from_millis(5), (), Ok(self.machine.clone()));
+        let mut files = self.machine.clone();
+        for info in files.keytabs.values_mut().flatten() {
+            info.read_at = NOW as f64 - self.keytab_age_seconds;
+        }
+        machine.record(at, Duration::from_millis(5), (), Ok(files));
         let mut instances = vec![InstanceEvidence { sqlserver, connections }];
         if let Some(second) = &self.second {
             let mut slots = InstanceEvidence { sqlserver: Slot::new(age), connections: Slot::new(age) };
             slots.sqlserver.record(at, Duration::from_millis(5), (), Ok(second.clone()));
             instances.push(slots);
         }
-        let mut evidence = Evidence { instances, directory: Slot::new(age), dns, host: machine };
+        let ticket = match &self.settings.ticket {
+            Ok(_) => Slot::new(age),
+            Err(gap) => Slot::off(gap.clone()),
+        };
+        let mut evidence = Evidence { instances, directory: Slot::new(age), dns, ticket, host: machine };
         // As often as names, then SPNs from the directory make more questions.
         for _ in 0..3 {
             let Ok(mut question) = pipeline::questions(&self.settings, &evidence, at).directory else {
@@ -765,6 +849,17 @@ impl Bench {
                 || Failure::new(self.directory_failure, "dc1.corp.contoso.com did not answer within 5 s");
             let answer = self.answer(&question).ok_or_else(failure);
             evidence.directory.record(at, Duration::from_millis(5), question, answer);
+        }
+        if self.settings.ticket.is_ok() {
+            let question = pipeline::questions(&self.settings, &evidence, at).ticket;
+            let question = question.unwrap_or_else(|_| TicketQuestion::new(host("corp.contoso.com")));
+            let answer = self.tickets.as_ref().map(|tickets| TicketFacts {
+                kdc: Ok(KdcReading { host: host("dc1.corp.contoso.com"), clock: Ok(clock()) }),
+                tickets: tickets.iter().map(|(spn, ticket)| (spn.clone(), Ok(ticket.clone()))).collect(),
+                realms: BTreeMap::new(),
+                since: BTreeMap::new(),
+            });
+            evidence.ticket.record(at, Duration::from_millis(5), question, answer.ok_or_else(failed));
         }
         evidence
     }

@@ -4,6 +4,8 @@ pub mod check;
 
 pub mod healthcheck;
 
+pub mod keytab_info;
+
 pub mod queries;
 
 /// Exit codes.

@@ -8,11 +8,13 @@ use serde::Serialize;
 use crate::cli::Format;
 use crate::directory::REQUESTS;
 use crate::sqlserver::queries::{STATEMENTS, Statement};
+use crate::ticket;
 
 #[derive(Serialize)]
 struct Page {
     sqlserver: Vec<SqlRow>,
     directory: Vec<LdapRow>,
+    ticket: Vec<KdcRow>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +43,17 @@ struct LdapRow {
     attributes: &'static [&'static str],
     right: &'static str,
     rhythm: &'static str,
+}
+
+#[derive(Serialize)]
+struct KdcRow {
+    name: &'static str,
+    why: &'static str,
+    message: &'static str,
+    offers: &'static str,
+    kdc: &'static str,
+    rhythm: &'static str,
+    event: &'static str,
 }
 
 /// Prints the page.
@@ -81,7 +94,16 @@ fn page() -> Page {
         right: request.right,
         rhythm: request.rhythm,
     });
-    Page { sqlserver: STATEMENTS.iter().map(sql).collect(), directory: ldap.collect() }
+    let kdc = ticket::REQUESTS.iter().map(|request| KdcRow {
+        name: request.name,
+        why: request.why,
+        message: request.message,
+        offers: request.offers,
+        kdc: request.kdc,
+        rhythm: request.rhythm,
+        event: request.event,
+    });
+    Page { sqlserver: STATEMENTS.iter().map(sql).collect(), directory: ldap.collect(), ticket: kdc.collect() }
 }
 
 fn table(out: &mut impl Write) -> io::Result<()> {
@@ -106,6 +128,13 @@ fn table(out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  asked of: {}, {}\n  right: {}", row.server, row.rhythm, row.right)?;
         writeln!(out, "  base: {}  scope: {}\n  filter: {}", row.base, row.scope, row.filter)?;
         writeln!(out, "  attributes: {}", row.attributes.join(" "))?;
+    }
+    writeln!(out, "\nKey Distribution Centers (only with ticket.keytab or ticket.password_file)")?;
+    writeln!(out, "========================================================================")?;
+    for row in page.ticket {
+        writeln!(out, "\n{}: {}", row.name, row.why)?;
+        writeln!(out, "  asked of: {}\n  rhythm: {}", row.kdc, row.rhythm)?;
+        writeln!(out, "  message: {}\n  offers: {}\n  event: {}", row.message, row.offers, row.event)?;
     }
     Ok(())
 }

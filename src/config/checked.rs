@@ -9,10 +9,10 @@ use super::layers::{Layers, Problem};
 use super::locate::KeyPath;
 use super::period::Period;
 use super::raw;
-use super::{Config, Log, instances, network};
+use super::{Config, Log, instances, network, tickets};
 use crate::model::host::HostName;
 use crate::model::secret::SecretSource;
-use crate::model::settings::{Accepted, Ignored, Settings, Thresholds};
+use crate::model::settings::{Accepted, Ignored, InstanceSettings, Settings, Thresholds};
 use crate::refresh::Intervals;
 use crate::{dns, host};
 
@@ -165,18 +165,22 @@ pub(super) fn check(
         }),
         timeout: check.period(&KeyPath::of("dns.timeout"), raw.dns.timeout),
     };
+    let (ticket, tickets) = tickets::read(&mut check, &raw.ticket);
     let intervals = Intervals {
         sqlserver: check.period(&KeyPath::of("sqlserver.refresh"), raw.sqlserver.refresh),
         connections: check.period(&KeyPath::of("connections.refresh"), raw.connections.refresh),
         directory: check.period(&KeyPath::of("directory.refresh"), raw.directory.refresh),
         dns: check.period(&KeyPath::of("dns.refresh"), raw.dns.refresh),
+        ticket: check.period(&KeyPath::of("ticket.refresh"), raw.ticket.refresh),
         host: check.period(&KeyPath::of("host.refresh"), raw.host.refresh),
     };
     let thresholds = thresholds(&mut check, &raw.thresholds);
     let accept = raw.accept.iter().enumerate();
     let accept = accept.filter_map(|(n, entry)| accepted(&mut check, n, entry, findings)).collect();
     let ignore = raw.connections.ignore.clone();
-    let (declared, reached) = instances.into_iter().unzip();
+    let (declared, reached): (Vec<InstanceSettings>, Vec<_>) = instances.into_iter().unzip();
+    let keytab_infos = declared.iter().filter_map(|own| own.keytab_info.clone()).collect();
+    let machine = host::Settings { keytab_infos, ..host::Settings::default() };
     let config = directory.map(|directory| Config {
         file,
         web,
@@ -184,12 +188,15 @@ pub(super) fn check(
         instances: reached,
         directory,
         dns,
-        host: raw.host.enabled.then_some(host::Settings::default()),
+        ticket,
+        host: raw.host.enabled.then_some(machine),
         intervals,
         judge: Settings {
             instances: declared,
             directory: asked,
             dns_enabled: raw.dns.enabled,
+            ticket: tickets,
+            host_enabled: raw.host.enabled,
             thresholds,
             kerberos_required: raw.policy.kerberos_required,
             ignore: Ignored { hosts: ignore.hosts, programs: ignore.programs, logins: ignore.logins },

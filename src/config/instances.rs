@@ -78,6 +78,7 @@ fn instance(
     if ca_file.is_some() && raw.trust_server_certificate == Some(true) {
         check.wrong(&path.key("ca_file"), "does nothing with trust_server_certificate: true");
     }
+    let keytab_info = check.file(&path.key("keytab_info"), raw.keytab_info.as_ref());
     let timeout = check.period(&path.key("timeout"), raw.timeout);
     let (address, login) = (address?, login?);
     let declared = InstanceSettings {
@@ -91,6 +92,7 @@ fn instance(
         expect_ports: raw.expect.ports.iter().copied().collect::<BTreeSet<u16>>(),
         expect_short_names: raw.expect.short_names,
         local_addresses,
+        keytab_info,
     };
     let reached = Settings {
         address,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cli::{Flags, LogFormat, LogLevel};
 use crate::model::settings::{InstanceSettings, Settings};
 use crate::refresh::{Intervals, Parts};
-use crate::{directory, dns, host, sqlserver, web};
+use crate::{directory, dns, host, sqlserver, ticket, web};
 
 mod period;
 
@@ -29,6 +29,8 @@ mod network;
 
 mod instances;
 
+mod tickets;
+
 pub use errors::{Errors, Mistake, Place};
 
 /// Validated settings of each part. Holds no secret, so `Debug` shows none.
@@ -46,6 +48,8 @@ pub struct Config {
     pub directory: directory::Settings,
     /// `dns`. Whether it is asked at all is `judge.dns_enabled`.
     pub dns: dns::Settings,
+    /// `ticket`; `None`: switched off, or without an identity. Which tickets is in `judge.ticket`.
+    pub ticket: Option<ticket::Settings>,
     /// `host`; `None`: switched off.
     pub host: Option<host::Settings>,
     /// Each probe's `refresh`.
@@ -62,6 +66,7 @@ impl Config {
             instances: self.instances.clone(),
             directory: self.judge.directory.enabled.then(|| self.directory.clone()),
             dns: self.judge.dns_enabled.then(|| self.dns.clone()),
+            ticket: self.ticket.clone(),
             host: self.host.clone(),
             intervals: self.intervals,
         }

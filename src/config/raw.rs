@@ -14,8 +14,7 @@ use crate::model::settings::{AccountLabel, Thresholds as JudgeThresholds};
 use crate::sqlserver::Encryption;
 
 /// Keys that are planned and that this version does not have. Each is refused by name, so that nobody relies on what does nothing.
-pub(super) const NOT_YET: &[&str] =
-    &["ticket", "services", "logins", "web.config_file", "web.enable_lifecycle"];
+pub(super) const NOT_YET: &[&str] = &["services", "logins", "web.config_file", "web.enable_lifecycle"];
 
 /// A section: its keys, their types and their defaults. serde would also take a list for a struct, by position; with
 /// `remote` the derived code is only called for a mapping.
@@ -70,6 +69,7 @@ section! {
         connections: Connections = Connections::default(),
         directory: Directory = Directory::default(),
         dns: Dns = Dns::default(),
+        ticket: Ticket = Ticket::default(),
         host: Host = Host::default(),
         thresholds: Thresholds = Thresholds::default(),
         policy: Policy = Policy::default(),
@@ -107,6 +107,7 @@ section! {
         aliases: Vec<String> = Vec::new(),
         expect: Expect = Expect::default(),
         local_addresses: Vec<String> = Vec::new(),
+        keytab_info: Option<PathBuf> = None,
         linked_servers: bool = true,
         timeout: Period = Period::seconds(5),
     }
@@ -188,6 +189,18 @@ section! {
 }
 
 section! {
+    Ticket {
+        enabled: Enabled = Enabled::Auto,
+        principal: Option<String> = None,
+        keytab: Option<PathBuf> = None,
+        password_file: Option<PathBuf> = None,
+        kdcs: Vec<String> = Vec::new(),
+        timeout: Period = Period::seconds(5),
+        refresh: Period = Period::seconds(3_600),
+    }
+}
+
+section! {
     Host {
         enabled: bool = true,
         refresh: Period = Period::seconds(300),
@@ -240,6 +253,14 @@ pub(super) enum BindMethod {
     Simple,
 }
 
+/// `ticket.enabled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Enabled {
+    Auto,
+    Yes,
+    No,
+}
+
 /// A closed set of words. serde's own enums would take a number for one of them.
 trait Word: Copy + PartialEq + 'static {
     const NAMES: &'static [&'static str];
@@ -253,6 +274,12 @@ impl<T: Word> de::Visitor<'_> for WordVisitor<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "one of {}", T::NAMES.join(", "))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<T, E> {
+        let name = if value { "true" } else { "false" };
+        let found = T::NAMES.iter().zip(T::VALUES).find(|(known, _)| **known == name);
+        found.map(|(_, value)| *value).ok_or_else(|| E::invalid_type(de::Unexpected::Bool(value), &self))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
@@ -270,7 +297,7 @@ macro_rules! words {
 
         impl<'de> Deserialize<'de> for $kind {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(WordVisitor(PhantomData))
+                deserializer.deserialize_any(WordVisitor(PhantomData))
             }
         }
 
@@ -285,6 +312,7 @@ macro_rules! words {
 words!(LogLevel { "debug" => Debug, "info" => Info, "warn" => Warn, "error" => Error, });
 words!(LogFormat { "logfmt" => Logfmt, "json" => Json, });
 words!(LoginMethod { "integrated" => Integrated, "sql" => Sql, });
+words!(Enabled { "auto" => Auto, "true" => Yes, "false" => No, });
 words!(BindMethod { "integrated" => Integrated, "simple" => Simple, });
 words!(Encryption { "mandatory" => Mandatory, "optional" => Optional, "off" => Off, "strict" => Strict, });
 words!(AccountLabel { "name" => Name, "sid" => Sid, "hash" => Hash, });

@@ -37,6 +37,8 @@ pub struct Case<'a> {
     pictures: &'a [Picture],
     /// Why the directory is not asked at all, if so.
     directory_gap: Option<&'a Gap>,
+    /// Why no KDC is asked at all, if so.
+    ticket_gap: Option<&'a Gap>,
     /// How the domain controllers are.
     controllers: &'a Known<Vec<ControllerState>>,
     /// The moment of judgement.
@@ -46,13 +48,14 @@ pub struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// The case of instance number `index`; `None` if there is no such instance.
+    /// The case of instance number `index`; `None` if there is no such instance. The gaps: why the directory, and why no
+    /// KDC, is asked at all.
     pub fn new(
         settings: &'a Settings,
         evidence: &'a Evidence,
         index: usize,
         pictures: &'a [Picture],
-        directory_gap: Option<&'a Gap>,
+        (directory_gap, ticket_gap): (Option<&'a Gap>, Option<&'a Gap>),
         controllers: &'a Known<Vec<ControllerState>>,
         now: Now,
     ) -> Option<Self> {
@@ -68,6 +71,7 @@ impl<'a> Case<'a> {
             picture,
             pictures,
             directory_gap,
+            ticket_gap,
             controllers,
             now,
             causes,
@@ -142,10 +146,14 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What the KDC said when a ticket over the trust to this domain was asked for; `None` if none was. Nothing asks for
-    /// one yet: the ticket probe's answer belongs here.
-    pub const fn crossing(&self, _partner: &str) -> Option<&'a Crossing> {
-        None
+    /// What the KDCs said when a ticket over the trust to this domain was asked for; `None` if none was, or nobody answered.
+    pub fn crossing(&self, partner: &str) -> Option<Crossing> {
+        let path = self.trust_path(&HostName::parse(partner)?).ok()?;
+        match (path.refusal(), &path.accepted) {
+            (Some(refusal), _) => Some(Crossing::Refused(refusal.to_string())),
+            (None, Ok(_)) => Some(Crossing::Granted),
+            (None, Err(_)) => None,
+        }
     }
 
     /// The holders in the forest, if the search was complete.
@@ -175,6 +183,11 @@ impl<'a> Case<'a> {
     /// The service account as named.
     pub fn service_account(&self) -> Known<&'a ServiceAccount> {
         self.picture.account.as_ref().map_err(Clone::clone)
+    }
+
+    /// Why no KDC is asked at all, if so.
+    pub(super) const fn ticket_gap(&self) -> Option<&'a Gap> {
+        self.ticket_gap
     }
 
     /// The linked servers, judged.

@@ -71,6 +71,12 @@ fn clocks(case: &Case<'_>) -> (Vec<Clock>, Vec<Gap>) {
         }
         Err(gap) => gaps.push(gap),
     }
+    // A KDC that is none of them. One that is, is read more often there.
+    if let Ok((host, reading)) = case.kdc_clock()
+        && !clocks.iter().any(|known| known.name.eq_ignore_ascii_case(host.as_str()))
+    {
+        clocks.push(Clock::of(host.to_string(), *reading, false));
+    }
     match sqlserver(case) {
         Ok(clock) => clocks.push(clock),
         Err(gap) => gaps.push(gap),

@@ -31,6 +31,10 @@ pub mod encryption;
 
 pub mod case;
 
+pub mod tickets;
+
+mod keytabs;
+
 pub mod rules;
 
 pub mod verdict;

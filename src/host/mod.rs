@@ -10,6 +10,9 @@ mod files;
 
 mod parse;
 
+mod keytab_info;
+
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +25,8 @@ use crate::model::observed::{Failure, FailureKind, Gap, Known};
 pub struct Settings {
     /// The hosts file.
     pub hosts_file: PathBuf,
+    /// Files that `keytab-info` writes.
+    pub keytab_infos: BTreeSet<PathBuf>,
 }
 
 impl Default for Settings {
@@ -34,7 +39,7 @@ impl Default for Settings {
         } else {
             PathBuf::from("/etc/hosts")
         };
-        Self { hosts_file }
+        Self { hosts_file, keytab_infos: BTreeSet::new() }
     }
 }
 
@@ -74,7 +79,8 @@ fn look(settings: &Settings, places: Option<&Places<'_>>) -> Result<Machine, Fai
         let text = format!("this machine says nothing about itself: {addresses}; {hosts_file}; {fqdn}");
         return Err(Failure::new(FailureKind::Internal, text));
     }
-    Ok(Machine { fqdn, addresses, hosts_file, domain, engines: engines() })
+    let keytabs = settings.keytab_infos.iter().map(|path| (path.clone(), keytab_info::read(path))).collect();
+    Ok(Machine { fqdn, addresses, hosts_file, domain, keytabs, engines: engines() })
 }
 
 /// Registry and process tokens of a Windows host. Elsewhere there are none, and the question does not arise.

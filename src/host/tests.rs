@@ -22,7 +22,7 @@ fn machine(contents: [Option<&str>; 4]) -> Machine {
         }
     }
     let places = Places { host_name: &host_name, resolv_conf: &resolv_conf, krb5_conf: &krb5_conf };
-    look(&Settings { hosts_file: hosts }, Some(&places)).unwrap()
+    look(&Settings { hosts_file: hosts, ..Settings::default() }, Some(&places)).unwrap()
 }
 
 #[test]
@@ -80,7 +80,8 @@ fn what_is_no_regular_file_is_a_gap() {
 
 #[test]
 fn without_the_files_of_unix_the_fqdn_is_a_gap_with_its_remedy() {
-    let machine = look(&Settings { hosts_file: PathBuf::from("no such file") }, None).unwrap();
+    let machine =
+        look(&Settings { hosts_file: PathBuf::from("no such file"), ..Settings::default() }, None).unwrap();
     assert!(machine.fqdn.unwrap_err().text.contains("instances[].fqdn"));
 }
 

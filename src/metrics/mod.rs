@@ -18,6 +18,7 @@ mod names;
 mod probes;
 mod process;
 mod spns;
+mod tickets;
 
 pub use exporter::Build;
 pub use process::{Process, read as read_process};
@@ -154,6 +155,7 @@ pub const FAMILIES: &[&[Family]] = &[
     instance::FAMILIES,
     spns::FAMILIES,
     account::FAMILIES,
+    tickets::FAMILIES,
     delegation::FAMILIES,
     connections::FAMILIES,
     names::FAMILIES,

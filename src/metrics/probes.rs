@@ -100,6 +100,7 @@ fn each(view: &View<'_>, mut row: impl FnMut(Probe, Summary<'_>)) {
     }
     one(Probe::Directory, &evidence.directory, &mut row);
     one(Probe::Dns, &evidence.dns, &mut row);
+    one(Probe::Ticket, &evidence.ticket, &mut row);
     one(Probe::Host, &evidence.host, &mut row);
 }
 

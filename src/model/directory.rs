@@ -79,6 +79,22 @@ pub struct DirectoryFacts {
     pub controllers: Vec<ControllerState>,
 }
 
+impl DirectoryFacts {
+    /// The DNS name of the domain that this account lives in, as far as the directory has named it. By its distinguished
+    /// name: the longest fits, as a child domain's objects end like its parent's.
+    pub fn domain_of(&self, account: &AccountNames) -> Option<HostName> {
+        let dn = account.dn.to_lowercase();
+        let named = self.domains.iter().flatten().map(|domain| domain.dns_name.as_str());
+        let known = named.chain(self.policies.keys().map(String::as_str));
+        let is_home = |name: &&str| {
+            dn.ends_with(
+                &name.to_lowercase().split('.').map(|label| format!(",dc={label}")).collect::<String>(),
+            )
+        };
+        known.filter(is_home).max_by_key(|name| name.len()).and_then(HostName::parse)
+    }
+}
+
 /// The domain controller in use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DirectoryServer {

@@ -10,6 +10,7 @@ use super::dns::{DnsFacts, DnsQuestion};
 use super::instance::Instance;
 use super::machine::Machine;
 use super::observed::{Failure, FailureKind, Gap, Known, Now, Reason};
+use super::ticket::{TicketFacts, TicketQuestion};
 
 /// Everything known at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,8 @@ pub struct Evidence {
     pub directory: Slot<DirectoryQuestion, DirectoryFacts>,
     /// Shared by all instances.
     pub dns: Slot<DnsQuestion, DnsFacts>,
+    /// Shared by all instances.
+    pub ticket: Slot<TicketQuestion, TicketFacts>,
     /// Shared by all instances.
     pub host: Slot<(), Machine>,
 }
@@ -44,13 +47,16 @@ pub enum Probe {
     Directory,
     /// DNS.
     Dns,
+    /// Key Distribution Centers.
+    Ticket,
     /// This machine.
     Host,
 }
 
 impl Probe {
     /// Every probe, in reading order.
-    pub const ALL: [Self; 5] = [Self::SqlServer, Self::Connections, Self::Directory, Self::Dns, Self::Host];
+    pub const ALL: [Self; 6] =
+        [Self::SqlServer, Self::Connections, Self::Directory, Self::Dns, Self::Ticket, Self::Host];
 
     /// The label value.
     pub const fn name(self) -> &'static str {
@@ -59,18 +65,22 @@ impl Probe {
             Self::Connections => "connections",
             Self::Directory => "directory",
             Self::Dns => "dns",
+            Self::Ticket => "ticket",
             Self::Host => "host",
         }
     }
 
     /// The failure kinds this probe can give: the known label combinations of its failure counter.
     pub const fn failure_kinds(self) -> &'static [FailureKind] {
-        use FailureKind::{Forbidden, Internal, Malformed, Refused, Timeout, Unreachable, Unsupported};
+        use FailureKind::{
+            Credentials, Forbidden, Internal, Malformed, Refused, Timeout, Unreachable, Unsupported,
+        };
         match self {
             // Those of SQL Server connect and log in alike: whoever comes first meets what this build cannot do.
             Self::SqlServer | Self::Connections | Self::Directory => &FailureKind::ALL,
             // A name that cannot be asked for, if there is no other.
             Self::Dns => &[Unreachable, Timeout, Refused, Malformed, Unsupported, Internal],
+            Self::Ticket => &[Unreachable, Timeout, Refused, Credentials, Malformed, Unsupported, Internal],
             Self::Host => &[Forbidden, Malformed, Internal],
         }
     }

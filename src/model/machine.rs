@@ -1,15 +1,18 @@
 //! What the machine says on which the exporter runs: its names, interface addresses, the hosts file, and on Windows what it
 //! knows of its SQL Server instances.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::account::Sid;
 use super::host::HostName;
+use super::keytab::KeytabInfo;
 use super::observed::Known;
 use super::spn::Spn;
 
 /// One look at this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Machine {
     /// The host's own FQDN, if it has one.
     pub fqdn: Known<HostName>,
@@ -19,6 +22,8 @@ pub struct Machine {
     pub hosts_file: Known<Vec<HostsLine>>,
     /// The DNS domain of this host (`search` or the FQDN's suffix): the default of `directory.domain`.
     pub domain: Option<HostName>,
+    /// What `keytab-info` wrote, by the path of each file asked for (`instances[].keytab_info`).
+    pub keytabs: BTreeMap<PathBuf, Known<KeytabInfo>>,
     /// The SQL Server instances of this host, as its registry and its processes show them. Windows only.
     pub engines: Known<Vec<Engine>>,
 }

@@ -27,6 +27,8 @@ pub mod dns;
 
 pub mod ticket;
 
+pub mod keytab;
+
 pub mod machine;
 
 pub mod evidence;

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::host::HostName;
+use super::observed::Known;
+use super::ticket::KdcAddress;
 
 /// Everything the pure part needs of the configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +19,10 @@ pub struct Settings {
     pub directory: DirectorySettings,
     /// `dns.enabled`.
     pub dns_enabled: bool,
+    /// `ticket`; a gap says why no ticket is asked for.
+    pub ticket: Known<TicketSettings>,
+    /// `host.enabled`.
+    pub host_enabled: bool,
     /// `thresholds`.
     pub thresholds: Thresholds,
     /// `policy.kerberos_required`: the fallback itself is an outage.
@@ -51,6 +58,8 @@ pub struct InstanceSettings {
     pub expect_short_names: bool,
     /// `local_addresses`: further addresses whose connections are local.
     pub local_addresses: Vec<IpAddr>,
+    /// `keytab_info`: what `keytab-info` writes about SQL Server's keytab (Linux).
+    pub keytab_info: Option<PathBuf>,
 }
 
 /// A further name that clients use, with its own port where one is given.
@@ -81,6 +90,27 @@ pub struct DirectorySettings {
     pub max_servers: usize,
     /// `directory.also`: DNS names of further domains or forests that may hold service accounts.
     pub also: Vec<HostName>,
+}
+
+/// What pipeline needs of `ticket`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TicketSettings {
+    /// The realm of `ticket.principal`; without one it is the host's domain.
+    pub realm: Option<HostName>,
+    /// `ticket.kdcs`: KDCs of that realm; empty: its domain controllers.
+    pub kdcs: Vec<KdcAddress>,
+    /// For which SPNs tickets are asked for.
+    pub reach: Reach,
+}
+
+/// For which SPNs tickets are asked for. Each one is an event 4769 that looks like Kerberoasting (JUDGEMENT 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// One of each account; all that are required after a change.
+    #[default]
+    Sparing,
+    /// All that are required or recommended: `check`, which a person starts.
+    Whole,
 }
 
 impl Default for DirectorySettings {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::host::HostName;
 use super::instance::ClockReading;
-use super::observed::Known;
+use super::observed::{Known, Now};
 use super::spn::Spn;
 
 /// The port of a KDC (RFC 4120 7.2.3).
@@ -25,12 +25,46 @@ pub struct TicketQuestion {
     pub spns: BTreeMap<Spn, Ask>,
     /// Realms for which a working trust is to be proven.
     pub cross_realms: BTreeSet<HostName>,
+    /// The accounts that hold them, by SID, as the directory has them now: after a change all their SPNs are asked for.
+    pub holders: BTreeMap<String, Standing>,
+}
+
+/// What a change of asks for all SPNs of an account once more (JUDGEMENT 10). What is not known counts as unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// msDS-KeyVersionNumber.
+    pub key_version: Option<u32>,
+    /// pwdLastSet, Unix seconds; 0: must be changed.
+    pub password_set: Option<i64>,
+    /// msDS-SupportedEncryptionTypes; 0: not set.
+    pub encryption_types: Option<u32>,
+    /// Its required SPNs that are where they belong.
+    pub spns: BTreeSet<Spn>,
+}
+
+impl Standing {
+    /// The same, with what was known earlier in the place of what is not known now.
+    #[must_use]
+    pub fn or(mut self, earlier: Option<&Self>) -> Self {
+        if let Some(earlier) = earlier {
+            self.key_version = self.key_version.or(earlier.key_version);
+            self.password_set = self.password_set.or(earlier.password_set);
+            self.encryption_types = self.encryption_types.or(earlier.encryption_types);
+        }
+        self
+    }
 }
 
 impl TicketQuestion {
     /// A question to this realm, with nothing asked yet.
     pub const fn new(home: HostName) -> Self {
-        Self { home, realms: BTreeMap::new(), spns: BTreeMap::new(), cross_realms: BTreeSet::new() }
+        Self {
+            home,
+            realms: BTreeMap::new(),
+            spns: BTreeMap::new(),
+            cross_realms: BTreeSet::new(),
+            holders: BTreeMap::new(),
+        }
     }
 
     /// Whether everything asked here was asked in `earlier` too.
@@ -39,6 +73,22 @@ impl TicketQuestion {
             && self.realms.iter().all(|(realm, kdcs)| earlier.realms.get(realm) == Some(kdcs))
             && self.spns.iter().all(|(spn, ask)| earlier.spns.get(spn) == Some(ask))
             && self.cross_realms.is_subset(&earlier.cross_realms)
+            && self.holders.iter().all(|(sid, standing)| earlier.holders.get(sid) == Some(standing))
+    }
+
+    /// Whether this SPN was asked for in `earlier` in the same way and of the same account.
+    pub fn repeats(&self, earlier: &Self, spn: &Spn) -> bool {
+        let holder = |question: &Self| {
+            question.holders.iter().find(|(_, held)| held.spns.contains(spn)).map(|(sid, held)| {
+                let mut held = held.clone();
+                // Another port of the same account does not make this one new.
+                held.spns.clear();
+                (sid.clone(), held)
+            })
+        };
+        self.home == earlier.home
+            && self.spns.get(spn) == earlier.spns.get(spn)
+            && holder(self) == holder(earlier)
     }
 }
 
@@ -98,6 +148,8 @@ pub struct TicketFacts {
     pub tickets: BTreeMap<Spn, Known<Ticket>>,
     /// What came back for each realm asked for.
     pub realms: BTreeMap<HostName, Known<TrustPath>>,
+    /// When each ticket was asked for that an earlier look gave and this one did not ask for again.
+    pub since: BTreeMap<Spn, Now>,
 }
 
 /// A KDC that answered.

@@ -34,6 +34,11 @@ impl Board {
         self.bell.send_modify(|n| *n += 1);
     }
 
+    /// Looks at the evidence, without ringing.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&mut Evidence) -> T) -> T {
+        look(&mut self.evidence.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// A copy of everything.
     pub(super) fn read(&self) -> Evidence {
         self.evidence.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -47,7 +52,12 @@ impl Board {
 
 /// When the next piece of evidence expires.
 pub(super) fn next_expiry(evidence: &Evidence, now: Now) -> Option<std::time::Instant> {
-    let shared = [evidence.directory.expires(now), evidence.dns.expires(now), evidence.host.expires(now)];
+    let shared = [
+        evidence.directory.expires(now),
+        evidence.dns.expires(now),
+        evidence.ticket.expires(now),
+        evidence.host.expires(now),
+    ];
     let own = evidence
         .instances
         .iter()

@@ -16,8 +16,9 @@ use crate::model::dns::DnsQuestion;
 use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
 use crate::model::observed::{Failure, FailureKind, Gap, Known};
 use crate::model::settings::Settings;
+use crate::model::ticket::TicketQuestion;
 use crate::pipeline::{self, Assessment, Questions};
-use crate::{directory, dns, host, sqlserver};
+use crate::{directory, dns, host, sqlserver, ticket};
 
 mod board;
 mod gate;
@@ -25,6 +26,7 @@ mod instance;
 mod once;
 mod schedule;
 mod shared;
+mod tickets;
 
 pub use board::now;
 pub use gate::{Gate, Identity};
@@ -43,6 +45,8 @@ pub struct Intervals {
     pub directory: Duration,
     /// `dns.refresh`.
     pub dns: Duration,
+    /// `ticket.refresh`.
+    pub ticket: Duration,
     /// `host.refresh`.
     pub host: Duration,
 }
@@ -58,6 +62,8 @@ pub struct Parts {
     pub directory: Option<directory::Settings>,
     /// `None`: switched off.
     pub dns: Option<dns::Settings>,
+    /// `None`: switched off, or without an identity.
+    pub ticket: Option<ticket::Settings>,
     /// `None`: switched off.
     pub host: Option<host::Settings>,
     /// How often.
@@ -89,6 +95,11 @@ impl Parts {
             dns: match self.dns {
                 Some(_) => Slot::new(kept(intervals.dns)),
                 None => Slot::off(off("dns.enabled")),
+            },
+            ticket: match (&self.ticket, &self.settings.ticket) {
+                (Some(_), Ok(_)) => Slot::new(kept(intervals.ticket)),
+                (_, Err(gap)) => Slot::off(gap.clone()),
+                (None, Ok(_)) => Slot::off(off("ticket.enabled")),
             },
             host: match self.host {
                 Some(_) => Slot::new(kept(intervals.host)),
@@ -131,6 +142,9 @@ impl Refresh {
         }
         if let Some(settings) = &parts.dns {
             tasks.spawn(shared::run(shared::dns(settings, parts, &board, &questions, &gate)));
+        }
+        if let Some(settings) = &parts.ticket {
+            tasks.spawn(shared::run(shared::ticket(settings, parts, &board, &questions, &gate)));
         }
         if let Some(settings) = &parts.host {
             tasks.spawn(shared::run(shared::host(settings, parts, &board, &questions, &gate)));
@@ -190,6 +204,7 @@ pub fn has_run_once(assessment: &Assessment) -> bool {
     own && has_run(&evidence.host, &Ok(()), |(), ()| true)
         && has_run(&evidence.dns, &questions.dns, DnsQuestion::is_part_of)
         && has_run(&evidence.directory, &questions.directory, DirectoryQuestion::is_part_of)
+        && has_run(&evidence.ticket, &questions.ticket, TicketQuestion::is_part_of)
 }
 
 fn has_run<Q, F>(slot: &Slot<Q, F>, question: &Known<Q>, is_part_of: fn(&Q, &Q) -> bool) -> bool {

@@ -7,27 +7,32 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::model::evidence::Evidence;
-use crate::model::observed::{Failure, FailureKind, Refuser};
+use crate::model::observed::{Failure, Refuser};
+use crate::model::settings::{Reach, Settings};
 use crate::pipeline::{self, Assessment};
 use crate::sqlserver::{self, NtlmWish};
-use crate::{directory, dns, host};
+use crate::{directory, dns, host, ticket};
 
 use super::board::now;
 use super::gate::{Gate, Identity};
-use super::{Parts, contained};
+use super::shared::Occasion;
+use super::{Parts, contained, tickets};
 
-/// Names lead to SPNs, SPNs to holders, holders to a second look at home: no chain of questions is longer.
-const MOST_ROUNDS: usize = 4;
+/// Names lead to SPNs, SPNs to holders, holders to a second look at home, then to tickets, and a refused AES ticket to one
+/// with RC4: no chain of questions is longer.
+const MOST_ROUNDS: usize = 6;
 
 type Write = Box<dyn FnOnce(&mut Evidence) + Send>;
 
 /// Asks everything and judges.
 pub async fn once(parts: &Parts) -> Assessment {
+    let parts = &whole(parts);
     let mut evidence = parts.blank();
     let mut sessions = Sessions {
         instances: parts.instances.iter().cloned().map(|own| Some(sqlserver::Session::new(own))).collect(),
         directory: parts.directory.clone().map(directory::Session::new),
         dns: parts.dns.clone().map(dns::Session::new),
+        ticket: parts.ticket.clone().map(ticket::Session::new),
         host: parts.host.clone(),
         gate: Arc::default(),
     };
@@ -40,10 +45,20 @@ pub async fn once(parts: &Parts) -> Assessment {
     pipeline::assess(&parts.settings, Arc::new(evidence), now())
 }
 
+/// A person who asks gets all tickets, not one of each account.
+fn whole(parts: &Parts) -> Parts {
+    let mut settings = Settings::clone(&parts.settings);
+    if let Ok(ticket) = &mut settings.ticket {
+        ticket.reach = Reach::Whole;
+    }
+    Parts { settings: Arc::new(settings), ..parts.clone() }
+}
+
 struct Sessions {
     instances: Vec<Option<sqlserver::Session>>,
     directory: Option<directory::Session>,
     dns: Option<dns::Session>,
+    ticket: Option<ticket::Session>,
     host: Option<host::Settings>,
     gate: Arc<Gate>,
 }
@@ -53,6 +68,7 @@ enum Back {
     Instance(usize, Box<sqlserver::Session>),
     Directory(Box<directory::Session>),
     Dns(dns::Session),
+    Ticket(Box<ticket::Session>),
     Nobody,
 }
 
@@ -104,13 +120,9 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
     if round > 0
         && let Ok(question) = questions.directory
         && is_new(&evidence.directory, |asked| question.is_part_of(asked))
-        && !was_refused(evidence)
         && let Some(mut session) = sessions.directory.take()
     {
-        let identity = parts.directory.as_ref().map(|settings| {
-            let (name, secret) = settings.identity();
-            Identity { name, secret }
-        });
+        let identity = parts.directory.as_ref().map(|own| Identity::of_account(own.identity()));
         let gate = Arc::clone(&sessions.gate);
         running.spawn(async move {
             let started = Instant::now();
@@ -119,6 +131,25 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
             let write: Write =
                 Box::new(move |evidence| evidence.directory.record(now(), took, question, outcome));
             (Back::Directory(Box::new(session)), write)
+        });
+    }
+    if let Ok(question) = questions.ticket
+        && is_new(&evidence.ticket, |asked| question.is_part_of(asked))
+        && let Some(mut session) = sessions.ticket.take()
+    {
+        let identity = parts.ticket.as_ref().map(|own| Identity::of_account(own.identity()));
+        let gate = Arc::clone(&sessions.gate);
+        let part = tickets::part(&question, &evidence.ticket, Occasion::Grown, now());
+        running.spawn(async move {
+            let started = Instant::now();
+            let outcome = gate.alone(identity.as_ref(), session.ask(&part)).await;
+            let took = started.elapsed();
+            let write: Write = Box::new(move |evidence| {
+                let slot = &mut evidence.ticket;
+                let outcome = outcome.map(|facts| tickets::whole(&question, slot, facts));
+                slot.record(now(), took, question, outcome);
+            });
+            (Back::Ticket(Box::new(session)), write)
         });
     }
     let any = !running.is_empty();
@@ -134,6 +165,7 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
                     }
                     Back::Directory(session) => sessions.directory = Some(*session),
                     Back::Dns(session) => sessions.dns = Some(session),
+                    Back::Ticket(session) => sessions.ticket = Some(*session),
                     Back::Nobody => {}
                 }
             }
@@ -146,11 +178,6 @@ async fn ask(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, ro
 
 fn is_new<Q, F>(slot: &crate::model::evidence::Slot<Q, F>, is_part_of: impl Fn(&Q) -> bool) -> bool {
     slot.good.as_ref().is_none_or(|good| !is_part_of(&good.question)) && slot.failures.is_empty()
-}
-
-/// A refused credential is not offered again, in the next round neither.
-fn was_refused(evidence: &Evidence) -> bool {
-    evidence.directory.failures.contains_key(&FailureKind::Credentials)
 }
 
 /// Counted last, when the addresses that are local are known.

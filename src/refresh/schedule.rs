@@ -17,9 +17,12 @@ pub(super) const GROWN_AFTER: Duration = Duration::from_secs(5);
 /// The share of an interval by which each start is moved, so that a fleet does not ask in step.
 const JITTER: f64 = 0.1;
 
+/// Nobody waits longer than this for the first answer of a probe whose interval is hours.
+const LONGEST_FIRST: Duration = Duration::from_secs(30);
+
 /// The wait before the very first run: up to a tenth of the interval.
 fn first(interval: Duration, random: f64) -> Duration {
-    interval.mul_f64(JITTER * random.clamp(0.0, 1.0))
+    interval.mul_f64(JITTER).min(LONGEST_FIRST).mul_f64(random.clamp(0.0, 1.0))
 }
 
 /// The wait from one start to the next. `failures`: how many attempts in a row have failed.
@@ -77,5 +80,6 @@ mod tests {
         assert_eq!(next(Duration::from_secs(1), 3, 0.0), FIRST_BACKOFF);
         assert_eq!(first(MINUTE, 1.0), Duration::from_secs(6));
         assert_eq!(first(MINUTE, 0.0), Duration::ZERO);
+        assert_eq!(first(60 * MINUTE, 1.0), LONGEST_FIRST);
     }
 }

@@ -1,5 +1,5 @@
 //! The task of a shared probe: wait until it is due or its question has grown, ask, publish. One shape for all of them;
-//! what differs stands in three constructors.
+//! what differs stands in four constructors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,16 @@ use crate::model::directory::{DirectoryFacts, DirectoryQuestion};
 use crate::model::dns::{DnsFacts, DnsQuestion};
 use crate::model::evidence::{Evidence, Probe, Slot};
 use crate::model::machine::Machine;
-use crate::model::observed::{Failure, FailureKind, Known};
+use crate::model::observed::{Failure, FailureKind, Known, Now};
+use crate::model::ticket::{TicketFacts, TicketQuestion};
 use crate::pipeline::Questions;
-use crate::{directory, dns, host};
+use crate::{directory, dns, host, ticket};
 
 use super::board::{Board, now};
 use super::gate::{Gate, Identity};
 use super::instance::PARKED_POLL;
 use super::schedule::{Due, GROWN_AFTER};
-use super::{IsBroken, Parts, contained};
+use super::{IsBroken, Parts, contained, tickets};
 
 /// A session that can be asked; made anew after a panic.
 pub(super) trait Ask<Q, F>: Send {
@@ -35,6 +36,12 @@ impl Ask<DirectoryQuestion, DirectoryFacts> for directory::Session {
 
 impl Ask<DnsQuestion, DnsFacts> for dns::Session {
     async fn ask(&mut self, question: &DnsQuestion) -> Result<DnsFacts, Failure> {
+        Self::ask(self, question).await
+    }
+}
+
+impl Ask<TicketQuestion, TicketFacts> for ticket::Session {
+    async fn ask(&mut self, question: &TicketQuestion) -> Result<TicketFacts, Failure> {
         Self::ask(self, question).await
     }
 }
@@ -59,9 +66,30 @@ pub(super) struct Task<Q, F, S> {
     pick: fn(&Questions) -> Known<Q>,
     is_part_of: fn(&Q, &Q) -> bool,
     slot: fn(&mut Evidence) -> &mut Slot<Q, F>,
+    /// For a probe that does not ask everything each time.
+    thrift: Option<Thrift<Q, F>>,
     board: Arc<Board>,
     questions: watch::Receiver<Questions>,
     gate: Arc<Gate>,
+}
+
+/// Why a question is asked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// Its time has come.
+    Due,
+    /// There is more to ask.
+    Grown,
+}
+
+/// How a probe asks no more than it must.
+pub(super) struct Thrift<Q, F> {
+    /// What of the question to ask now.
+    part: fn(&Q, &Slot<Q, F>, Occasion, Now) -> Q,
+    /// What is known after the answer.
+    whole: fn(&Q, &Slot<Q, F>, F) -> F,
+    /// How often in an interval a question that has grown is asked before its time.
+    most_grown: usize,
 }
 
 /// The directory's.
@@ -73,16 +101,16 @@ pub(super) fn directory(
     gate: &Arc<Gate>,
 ) -> Task<DirectoryQuestion, DirectoryFacts, directory::Session> {
     let own = settings.clone();
-    let (name, secret) = settings.identity();
     let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(6);
     Task {
         due: Due::new(Probe::Directory, parts.intervals.directory),
         guard: settings.timeout.saturating_mul(servers),
         make: Box::new(move || directory::Session::new(own.clone())),
-        identity: Some(Identity { name, secret }),
+        identity: Some(Identity::of_account(settings.identity())),
         pick: |questions| questions.directory.clone(),
         is_part_of: DirectoryQuestion::is_part_of,
         slot: |evidence| &mut evidence.directory,
+        thrift: None,
         board: Arc::clone(board),
         questions: questions.clone(),
         gate: Arc::clone(gate),
@@ -106,11 +134,40 @@ pub(super) fn dns(
         pick: |questions| questions.dns.clone(),
         is_part_of: DnsQuestion::is_part_of,
         slot: |evidence| &mut evidence.dns,
+        thrift: None,
         board: Arc::clone(board),
         questions: questions.clone(),
         gate: Arc::clone(gate),
     }
 }
+
+/// The KDCs'.
+pub(super) fn ticket(
+    settings: &ticket::Settings,
+    parts: &Parts,
+    board: &Arc<Board>,
+    questions: &watch::Receiver<Questions>,
+    gate: &Arc<Gate>,
+) -> Task<TicketQuestion, TicketFacts, ticket::Session> {
+    let own = settings.clone();
+    Task {
+        due: Due::new(Probe::Ticket, parts.intervals.ticket),
+        guard: settings.timeout.saturating_mul(8),
+        make: Box::new(move || ticket::Session::new(own.clone())),
+        identity: Some(Identity::of_account(settings.identity())),
+        pick: |questions| questions.ticket.clone(),
+        is_part_of: TicketQuestion::is_part_of,
+        slot: |evidence| &mut evidence.ticket,
+        thrift: Some(Thrift { part: tickets::part, whole: tickets::whole, most_grown: MOST_GROWN }),
+        board: Arc::clone(board),
+        questions: questions.clone(),
+        gate: Arc::clone(gate),
+    }
+}
+
+/// Changes in one interval that tickets are asked for at once. More of them is a directory that says now this and now
+/// that, and no reason for more tickets.
+const MOST_GROWN: usize = 6;
 
 /// This machine's.
 pub(super) fn host(
@@ -129,6 +186,7 @@ pub(super) fn host(
         pick: |_| Ok(()),
         is_part_of: |(), ()| true,
         slot: |evidence| &mut evidence.host,
+        thrift: None,
         board: Arc::clone(board),
         questions: questions.clone(),
         gate: Arc::clone(gate),
@@ -145,6 +203,7 @@ where
     let mut session = (task.make)();
     // The first question is asked as soon as there is one: the first wait is for the second process of a fleet.
     let mut last: Option<(Q, Instant)> = None;
+    let mut n_grown = 0;
     loop {
         let question = (task.pick)(&task.questions.borrow_and_update());
         let Ok(question) = question else {
@@ -154,8 +213,9 @@ where
             continue;
         };
         let has_grown = last.as_ref().is_some_and(|(asked, _)| !(task.is_part_of)(&question, asked));
+        let may_hurry = task.thrift.as_ref().is_none_or(|thrift| n_grown < thrift.most_grown);
         let start = match &last {
-            Some((_, started)) if has_grown => task.due.at.min(*started + GROWN_AFTER),
+            Some((_, started)) if has_grown && may_hurry => task.due.at.min(*started + GROWN_AFTER),
             Some(_) | None => task.due.at,
         };
         tokio::select! {
@@ -174,16 +234,44 @@ where
             continue;
         }
         let started = Instant::now();
-        let (outcome, is_broken) = contained(task.due.probe.name(), task.guard, session.ask(&question)).await;
+        let is_due = started >= task.due.at;
+        let asked = task.part(&question, if is_due { Occasion::Due } else { Occasion::Grown });
+        let (outcome, is_broken) = contained(task.due.probe.name(), task.guard, session.ask(&asked)).await;
         if is_broken == IsBroken::Yes {
             session = (task.make)();
         }
         let summary = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        // A part that was asked before its time does not put off the rest.
+        let due = task.due.at;
         task.due.note(None, started, &summary);
+        if task.thrift.is_some() && !is_due && summary.is_ok() {
+            task.due.at = due;
+        }
+        n_grown = if is_due { 0 } else { n_grown + 1 };
         task.gate.note(task.identity.as_ref(), &summary);
         drop(turn);
         last = Some((question.clone(), started));
         let took = started.elapsed();
-        task.board.write(|evidence| (task.slot)(evidence).record(now(), took, question, outcome));
+        let whole = task.thrift.as_ref().map(|thrift| thrift.whole);
+        task.board.write(|evidence| {
+            let slot = (task.slot)(evidence);
+            let outcome = outcome.map(|facts| match whole {
+                Some(whole) => whole(&question, slot, facts),
+                None => facts,
+            });
+            slot.record(now(), took, question, outcome);
+        });
+    }
+}
+
+impl<Q: Clone, F, S> Task<Q, F, S> {
+    /// What of the question is asked now.
+    fn part(&self, question: &Q, occasion: Occasion) -> Q {
+        match &self.thrift {
+            Some(thrift) => {
+                self.board.look(|evidence| (thrift.part)(question, (self.slot)(evidence), occasion, now()))
+            }
+            None => question.clone(),
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::Principal;
 use super::crypto::{Key, USABLE};
 use super::reply::same;
 use crate::model::host::HostName;
+use crate::model::keytab::KeytabEntry;
 use crate::model::ticket::EncryptionType;
 
 /// The first two octets (MIT krb5, "Keytab file format").
@@ -72,6 +73,20 @@ pub(super) fn find(octets: &[u8], principal: Option<&Principal>, home: &HostName
     }
     let parts = first.parts.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect();
     Ok(Found { parts, keys })
+}
+
+/// Every entry, without its key.
+///
+/// # Errors
+/// A sentence without any key.
+pub(super) fn list(octets: &[u8]) -> Result<Vec<KeytabEntry>, String> {
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    let found = entries(octets)?;
+    let described = found.iter().map(|entry| {
+        let name: Vec<String> = entry.parts.iter().map(|part| text(part)).collect();
+        KeytabEntry::new(format!("{}@{}", name.join("/"), text(entry.realm)), entry.version, entry.kind)
+    });
+    Ok(described.collect())
 }
 
 fn entries(octets: &[u8]) -> Result<Vec<Entry<'_>>, String> {
@@ -202,6 +217,32 @@ mod tests {
                 look(&file, Some(name))
             );
         }
+    }
+
+    #[test]
+    fn a_list_has_everything_but_the_keys() {
+        let file = keytab(&[
+            written(
+                "MSSQLSvc/sql01.corp.contoso.com:1433@CORP.CONTOSO.COM",
+                300,
+                18,
+                b"secretsecretsecretsecretsecretse",
+            ),
+            written("svc_sql@CORP.CONTOSO.COM", 2, 23, &[2; 16]),
+        ]);
+        let list = list(&file).unwrap();
+        let told: Vec<_> = list
+            .iter()
+            .map(|entry| (entry.principal.as_str(), entry.key_version, entry.encryption.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("MSSQLSvc/sql01.corp.contoso.com:1433@CORP.CONTOSO.COM", 300, "aes256"),
+                ("svc_sql@CORP.CONTOSO.COM", 2, "rc4"),
+            ]
+        );
+        assert!(!format!("{list:?}").contains("secret"));
     }
 
     #[test]

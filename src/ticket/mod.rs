@@ -24,14 +24,26 @@ mod granting;
 
 mod session;
 
+mod requests;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::host::HostName;
+use crate::model::keytab::KeytabEntry;
 use crate::model::secret::SecretSource;
 
+pub use requests::{REQUESTS, Request};
 pub use session::Session;
+
+/// What a keytab holds, without its keys.
+///
+/// # Errors
+/// A sentence without any key.
+pub fn keytab_entries(octets: &[u8]) -> Result<Vec<KeytabEntry>, String> {
+    keytab::list(octets)
+}
 
 /// As whom to ask and how long to wait. The KDCs come with each question.
 #[derive(Debug, Clone, PartialEq, Eq)]

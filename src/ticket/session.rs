@@ -68,7 +68,7 @@ impl Session {
             Err(error) => return Err(error),
         };
         let kdc = self.reading.clone().ok_or_else(|| Gap::peer_failed("no KDC was asked anything"));
-        Ok(TicketFacts { kdc, tickets, realms })
+        Ok(TicketFacts { kdc, tickets, realms, since: BTreeMap::new() })
     }
 }
 

@@ -12,6 +12,7 @@ use mssql_kerberos_exporter::directory::Bind;
 use mssql_kerberos_exporter::model::secret::SecretSource;
 use mssql_kerberos_exporter::model::settings::AccountLabel;
 use mssql_kerberos_exporter::sqlserver::{Encryption, Login};
+use mssql_kerberos_exporter::ticket::{Identity, Principal};
 
 const FINDINGS: &[&str] = &["missing_spn", "duplicate_spn", "dynamic_port", "ntlm_fallback"];
 
@@ -120,6 +121,7 @@ fn without_any_file_one_local_instance() {
     }
     assert_eq!((config.directory.timeout, config.directory.max_servers), (Duration::from_secs(10), 5));
     assert_eq!(config.dns.timeout, Duration::from_secs(2));
+    assert_eq!(config.intervals.ticket, Duration::from_secs(3_600));
     assert!(config.judge.directory.enabled && config.judge.dns_enabled && config.host.is_some());
     assert_eq!(config.judge.thresholds, mssql_kerberos_exporter::model::settings::Thresholds::default());
 }
@@ -182,6 +184,17 @@ fn every_key_arrives() {
     assert_eq!(config.intervals.dns, Duration::from_secs(3600));
     assert_eq!(config.intervals.host, Duration::from_secs(3600));
     assert_eq!(config.host, None);
+    assert_eq!(config.intervals.ticket, Duration::from_secs(7_200));
+    let ticket = config.ticket.as_ref().unwrap();
+    let keytab = fixtures("good").join("exporter.keytab");
+    let principal = Some(Principal::parse("svc_exporter@CORP.CONTOSO.COM").unwrap());
+    assert_eq!(ticket.identity, Identity::Keytab { principal, keytab });
+    assert_eq!(ticket.timeout, Duration::from_secs(1));
+    let asked = config.judge.ticket.as_ref().unwrap();
+    assert_eq!(asked.realm.as_ref().unwrap().as_str(), "corp.contoso.com");
+    let kdcs: Vec<String> = asked.kdcs.iter().map(ToString::to_string).collect();
+    assert_eq!(kdcs, ["dc1.corp.contoso.com", "10.0.0.1:1088"]);
+    assert_eq!(declared_keytab_info(&config), Some(fixtures("good").join("mssql-keytab.json")));
     let asked = &config.judge.directory;
     assert!(!asked.enabled && !config.judge.dns_enabled);
     assert_eq!(asked.domain.as_ref().unwrap().as_str(), "corp.contoso.com");
@@ -218,6 +231,33 @@ fn every_key_arrives() {
         accepted,
         [("missing_spn", "MSSQLSvc/sql01:1433", Some(22_644)), ("dynamic_port", "PROD", None)]
     );
+}
+
+fn declared_keytab_info(config: &Config) -> Option<PathBuf> {
+    config.judge.instances[0].keytab_info.clone()
+}
+
+/// Off unless there is somebody to ask as; then on, unless it is switched off.
+#[test]
+fn tickets_need_an_identity() {
+    let off = |text: &str| load_text(text, &[]).unwrap().judge.ticket.unwrap_err();
+    for (text, part) in [
+        ("", "no identity is configured"),
+        ("ticket: { enabled: auto }", "no identity is configured"),
+        ("ticket: { enabled: false, keytab: a }", "ticket.enabled is false"),
+        ("ticket: { enabled: \"false\" }", "ticket.enabled is false"),
+    ] {
+        let gap = off(text);
+        assert!(gap.text.contains(part) && !gap.reason.is_failing(), "{text}: {gap}");
+    }
+    for text in [
+        "ticket: { keytab: a }",
+        "ticket: { enabled: true, keytab: a }",
+        "ticket: { enabled: auto, principal: a@B.C, password_file: p }",
+    ] {
+        let config = load_text(text, &[]).unwrap();
+        assert!(config.ticket.is_some() && config.judge.ticket.is_ok(), "{text}");
+    }
 }
 
 #[test]
@@ -361,7 +401,12 @@ fn a_wrong_variable_is_named() {
             "3s",
             "directory.timout: unknown key; did you mean directory.timeout?",
         ),
-        ("MSSQL_KERBEROS_TICKET__ENABLED", "true", "ticket: `ticket` is not in this version"),
+        ("MSSQL_KERBEROS_LOGINS__ENABLED", "true", "logins: `logins` is not in this version"),
+        (
+            "MSSQL_KERBEROS_TICKET__ENABLED",
+            "true",
+            "ticket.enabled: needs `keytab`, or `principal` with `password_file`",
+        ),
         (
             "MSSQL_KERBEROS_WEB__MAX_REQUESTS",
             "x",

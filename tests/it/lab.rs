@@ -30,3 +30,5 @@ mod clock;
 mod trusts;
 
 mod tickets;
+
+mod daemon_tickets;

@@ -41,6 +41,8 @@ mod prometheus;
 
 mod refresh;
 
+mod restraint;
+
 mod scenarios;
 
 #[cfg(feature = "gssapi")]

@@ -28,6 +28,7 @@ fn parts(world: &World) -> Parts {
         connections: seconds(1),
         directory: seconds(2),
         dns: seconds(2),
+        ticket: seconds(3_600),
         host: seconds(1),
     };
     for instance in &mut parts.instances {

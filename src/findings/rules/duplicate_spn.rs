@@ -38,6 +38,9 @@ fn subject(case: &Case<'_>, duplicate: &JudgedSpn) -> Subject {
         subject =
             subject.line(format!("held by {} ({role}, {}{state})", holder.nt_name(), holder.class.name()));
     }
+    if let Some(word) = case.kdc_says(spn) {
+        subject = subject.line(word);
+    }
     let ours_holds = duplicate.is_present(right) == Some(true);
     for other in duplicate.others(right) {
         subject = subject.then(if ours_holds {

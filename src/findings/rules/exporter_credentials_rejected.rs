@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     scope: Scope::Always,
     meaning: "A peer refused the exporter's identity. It is not offered again for two hours, or until its secret \
               changes, so that no account is locked out.",
-    seen: "LDAP result 49 or error 18456 and its kind at the latest attempt.",
+    seen: "LDAP result 49, KDC error 18, 23 or 24 and its kind, or error 18456 and its kind at the latest attempt.",
     repair: "Correct the secret; a changed file is tried at once.",
     source: "https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error",
     check,
@@ -24,6 +24,7 @@ fn check(case: &Case<'_>) -> Judged {
         rejected(Probe::SqlServer, &slots.sqlserver),
         rejected(Probe::Connections, &slots.connections),
         rejected(Probe::Directory, &case.evidence.directory),
+        rejected(Probe::Ticket, &case.evidence.ticket),
     ];
     Judged::each(Ok(rejected), "nothing is asked", Ok)
 }

@@ -35,6 +35,9 @@ fn subject(case: &Case<'_>, missing: &JudgedSpn) -> Subject {
         expected.spn.label(),
         format!("expected because of: {}; no account of the forest holds it", expected.why),
     );
+    if let Some(word) = case.kdc_says(&expected.spn) {
+        subject = subject.line(word);
+    }
     for near_miss in near_misses(case, &expected.spn) {
         subject = subject.line(near_miss);
     }

@@ -28,6 +28,8 @@ mod extended_protection_blocks_alias;
 mod forward_dns_missing;
 mod gmsa_not_retrievable;
 mod hosts_file_override;
+mod keytab_incomplete;
+mod keytab_stale;
 mod listener_account_mismatch;
 mod listener_spn_missing;
 mod local_account;
@@ -57,6 +59,8 @@ mod short_name_spn_elsewhere;
 mod spn_conflict;
 mod stale_spn;
 mod tcp_disabled;
+mod ticket_refused;
+mod ticket_wrong_key;
 mod trust_unusable;
 mod unconstrained_delegation;
 mod upn_shadows_spn;
@@ -105,6 +109,10 @@ pub const CAUSES: &[&Rule] = &[
     &encryption_mismatch::RULE,
     &weak_encryption::RULE,
     &rc4_removal_breaks::RULE,
+    &ticket_refused::RULE,
+    &ticket_wrong_key::RULE,
+    &keytab_stale::RULE,
+    &keytab_incomplete::RULE,
     &delegation_missing::RULE,
     &delegation_target_unusable::RULE,
     &unconstrained_delegation::RULE,

@@ -37,7 +37,10 @@ fn check(case: &Case<'_>) -> Judged {
 }
 
 fn subject(case: &Case<'_>, name: String, trust: &Trust, foreign: &Foreign<'_>) -> Known<Option<Subject>> {
-    let faults = faults(case, trust, foreign, case.crossing(&trust.partner));
+    // Ours goes out: of those who come in it says nothing.
+    let crossing = foreign.account.and_then(|_| case.crossing(&trust.partner));
+    let crossing = crossing.filter(|crossing| foreign.ntlm == 0 || *crossing != Crossing::Granted);
+    let faults = faults(case, trust, foreign, crossing.as_ref());
     let Some((first, rest)) = faults.split_first() else { return Ok(None) };
     let mut subject = Subject::new(name, first.as_str());
     for line in rest {
@@ -191,8 +194,16 @@ mod tests {
         let picture = &assessment.instances[0].picture;
         let gap = Err(Gap::peer_failed("none"));
         let (settings, evidence) = (&assessment.settings, &assessment.evidence);
-        let case = Case::new(settings, evidence, 0, std::slice::from_ref(picture), None, &gap, assessment.at)
-            .unwrap();
+        let case = Case::new(
+            settings,
+            evidence,
+            0,
+            std::slice::from_ref(picture),
+            (None, None),
+            &gap,
+            assessment.at,
+        )
+        .unwrap();
         let in_use = foreign::in_use(&case).unwrap();
         let partner = &in_use["PARTNER"];
         let faults = |crossing| faults(&case, partner.trust.unwrap(), partner, crossing);

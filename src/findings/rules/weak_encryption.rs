@@ -1,4 +1,5 @@
-//! `weak_encryption`: RC4 is all that the account allows. That RC4 is off is good news and never a finding.
+//! `weak_encryption`: a ticket was issued with RC4, or RC4 is all that the account allows. That RC4 is off is good news and never a
+//! finding.
 
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::{AccountChange, Change};
@@ -12,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     scope: Scope::Domain,
     meaning: "Tickets to this service are encrypted with RC4, which is weak and being removed: whoever asks for one can try \
               passwords against it offline.",
-    seen: "msDS-SupportedEncryptionTypes names RC4 and no AES type.",
+    seen: "msDS-SupportedEncryptionTypes names RC4 and no AES type, or a ticket that the exporter asked for was encrypted with RC4.",
     repair: "Allow AES for the account. If its password is very old, set a new one as well, which makes AES keys.",
     source: "https://learn.microsoft.com/openspecs/windows_protocols/ms-kile/6cfc7b50-11ed-4b4d-846d-6f08f0812919",
     check,
@@ -22,7 +23,25 @@ fn check(case: &Case<'_>) -> Judged {
     Judged::one(judge(case))
 }
 
+/// What the account allows, and what a KDC issued: either is enough.
 fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
+    let by_attribute = by_attribute(case);
+    let weak =
+        case.granted().unwrap_or_default().into_iter().find(|(_, granted)| granted.encryption_type.is_weak());
+    let Some((spn, granted)) = weak else { return by_attribute };
+    let account = case.account()?;
+    let text =
+        format!("{} issued a ticket for {} with {}", granted.kdc, spn.label(), granted.encryption_type);
+    Ok(Some(match by_attribute {
+        Ok(Some(subject)) => subject.line(text),
+        Ok(None) | Err(_) => {
+            let change = Change::Account { change: AccountChange::UseAes, account: account.names.clone() };
+            Subject::new(account.names.nt_name(), text).then(change)
+        }
+    }))
+}
+
+fn by_attribute(case: &Case<'_>) -> Known<Option<Subject>> {
     let account = case.account()?;
     let Some(types) = account.condition.encryption_types.clone()? else { return Ok(None) };
     let is_aes = types.has(Cipher::Aes256) || types.has(Cipher::Aes128);
@@ -38,7 +57,7 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
 mod tests {
     use super::*;
     use crate::model::condition::EncryptionTypes;
-    use crate::samples::{Bench, Seen};
+    use crate::samples::{Bench, PORT, Seen};
 
     #[test]
     fn outcomes() {
@@ -53,6 +72,13 @@ mod tests {
         }
         let hidden = Bench::new().with(|bench| bench.condition.encryption_types = Err(Bench::refused()));
         assert_eq!(judge(hidden), Seen::unknown());
+        // A ticket tells, whatever the attribute says.
+        assert_eq!(judge(types(None).ticket_granted(PORT, 23, 2)), Seen::applies(&["CORP\\svc_sql"]));
+        assert_eq!(judge(types(None).ticket_granted(PORT, 18, 2)), Seen::clear());
+        assert_eq!(judge(types(None).ticket_refused(PORT, 14)), Seen::clear());
+        assert_eq!(judge(types(Some(0x18)).no_kdc()), Seen::clear());
+        let both = types(Some(4)).ticket_granted(PORT, 23, 2).finding(&RULE);
+        assert_eq!(both.subjects[0].evidence.len(), 2, "{both:?}");
         assert_eq!(judge(types(Some(4)).service_account(".\\bob")), Seen::not_applicable());
         assert_eq!(judge(types(Some(4)).workgroup()), Seen::not_applicable());
     }

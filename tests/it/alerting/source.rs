@@ -75,6 +75,11 @@ const WAKES: &[(&str, &str, Shows)] = &[
     ("encryption_mismatch", "10m", Account),
     ("weak_encryption", "1h", Account),
     ("rc4_removal_breaks", "1h", Account),
+    // Asked for once an hour: what lasts so long has been seen twice.
+    ("ticket_refused", "90m", Nothing),
+    ("ticket_wrong_key", "10m", Account),
+    ("keytab_stale", "10m", Account),
+    ("keytab_incomplete", "1h", Account),
     ("delegation_target_unusable", "1h", Account),
     ("unconstrained_delegation", "1h", Account),
     ("extended_protection_blocks_alias", "1h", Nothing),

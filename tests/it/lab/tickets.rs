@@ -92,7 +92,7 @@ fn outcome(facts: &TicketFacts, name: &str) -> String {
 }
 
 /// A ticket as MIT's programs describe it: `kvno` tells the key's version, `klist -e` the ticket's encryption type.
-fn by_mit(lab: &Lab, name: &str) -> String {
+pub(super) fn by_mit(lab: &Lab, name: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
     let run = |program: &str, arguments: &[&str]| {

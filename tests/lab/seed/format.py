@@ -21,6 +21,8 @@ SCENARIO = {
         "rights started_seconds_ago clock properties connections tables").split()}],
     # For the exporter's tests; nothing of the lab follows from it.
     "instance_settings": TEXTS,
+    "tickets": FREE,
+    "keytab": FREE,
     "expect": {"verdicts": TEXTS, "findings": TEXTS},
 }
 CLASSES = ("user", "computer", "gmsa", "smsa", "dmsa")

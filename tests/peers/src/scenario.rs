@@ -6,6 +6,7 @@ mod configuration;
 
 mod running;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -28,6 +29,27 @@ pub struct Expectation {
     pub findings: Vec<String>,
 }
 
+/// A KDC of the scenario's domain, and the exporter's leave to ask it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TicketSpec {
+    /// The error that a request for an SPN gets.
+    #[serde(default)]
+    pub refuse: BTreeMap<String, u32>,
+}
+
+/// An entry of SQL Server's keytab, as `keytab-info` would describe it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeytabEntrySpec {
+    /// Without its realm.
+    pub principal: String,
+    /// The version of its key.
+    pub key_version: u32,
+    /// IANA number.
+    pub encryption_type: i32,
+}
+
 /// One scenario.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +68,12 @@ pub struct Scenario {
     /// Lines of the exporter's configuration that belong to the first instance: `aliases: [...]`, `fqdn: ...`.
     #[serde(default)]
     pub instance_settings: Vec<String>,
+    /// Whether service tickets are asked for.
+    #[serde(default)]
+    pub tickets: Option<TicketSpec>,
+    /// SQL Server's keytab, if the exporter is told of one.
+    #[serde(default)]
+    pub keytab: Option<Vec<KeytabEntrySpec>>,
     /// What the exporter is expected to find.
     #[serde(default)]
     pub expect: Option<Expectation>,

@@ -203,6 +203,8 @@ struct State {
     lifetime: Mutex<i64>,
 }
 
+pub(crate) use types::wall_clock;
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -27,7 +27,7 @@ pub(super) fn random(n: usize) -> io::Result<Vec<u8>> {
 
 /// The wall clock, Unix seconds and microseconds.
 #[expect(clippy::disallowed_methods, reason = "a peer lives by the clock of this machine")]
-pub(super) fn wall_clock() -> (i64, u32) {
+pub(crate) fn wall_clock() -> (i64, u32) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (i64::try_from(since.as_secs()).unwrap_or_default(), since.subsec_micros())
 }

@@ -5,7 +5,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::KeytabEntrySpec;
 use super::running::{Encryption, READER, READER_PASSWORD, Running};
+use crate::kdc::wall_clock;
 
 impl Running {
     /// The configuration as YAML. The secrets and the authority's certificate are written as files into `dir`.
@@ -28,6 +30,9 @@ impl Running {
                 quoted(&server.name),
                 quoted(&server.user),
             );
+            if let Some(entries) = self.keytab.as_ref().filter(|_| place == 0) {
+                let _ = writeln!(yaml, "    keytab_info: {}", write(dir, "keytab.json", &keytab(entries)));
+            }
             for line in self.instance_settings.iter().filter(|_| place == 0) {
                 let _ = writeln!(yaml, "    {line}");
             }
@@ -56,9 +61,41 @@ impl Running {
             }
             None => yaml.push_str("directory: { enabled: false }\n"),
         }
+        if let (Some(kdc), Some(domain)) = (&self.kdc, self.domains.first()) {
+            let _ = writeln!(
+                yaml,
+                "ticket: {{ principal: {}, password_file: {}, kdcs: [{}] }}",
+                quoted(&format!("{READER}@{}", domain.to_uppercase())),
+                write(dir, "directory_password", READER_PASSWORD),
+                quoted(&kdc.address().to_string()),
+            );
+        }
         let _ = writeln!(yaml, "dns: {{ servers: [{}] }}", quoted(&self.dns_addr().to_string()));
         yaml
     }
+}
+
+/// What `keytab-info` writes of a keytab with these entries, a minute ago.
+fn keytab(entries: &[KeytabEntrySpec]) -> String {
+    let (now, _) = wall_clock();
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            serde_json::json!({
+                "principal": format!("{}@CORP.CONTOSO.COM", entry.principal),
+                "key_version": entry.key_version,
+                "encryption_type": entry.encryption_type,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "keytab_info": 1,
+        "keytab": "/var/opt/mssql/secrets/mssql.keytab",
+        "modified": now - 86_400,
+        "read_at": now - 60,
+        "entries": entries,
+    })
+    .to_string()
 }
 
 /// Writes a file that only its owner may read and returns its quoted path.

@@ -6,9 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 
-use super::Scenario;
+use super::{KeytabEntrySpec, Scenario};
 use crate::certificates::Authority;
 use crate::dns::{DnsServer, domain_controller_records};
+use crate::kdc::{Kdc, KdcAccount, KdcSpec};
 use crate::ldap::{AccountSpec, ControllerSpec, Directory, DomainController, DomainSpec, SITE};
 use crate::tds::{Options, SqlServer};
 
@@ -55,6 +56,8 @@ pub struct Running {
     pub further: Vec<DomainController>,
     /// The controllers of the trusted forests, each forest's root domain first.
     pub trusting: Vec<DomainController>,
+    /// The KDC of the scenario's domain, if it has one.
+    pub kdc: Option<Kdc>,
     /// DNS.
     pub dns: DnsServer,
     /// The SQL Servers, in the scenario's order.
@@ -63,6 +66,7 @@ pub struct Running {
     pub servers: Vec<SqlServer>,
     pub(super) instance_settings: Vec<String>,
     pub(super) domains: Vec<String>,
+    pub(super) keytab: Option<Vec<KeytabEntrySpec>>,
     // Last: the servers above stop before the threads they run on.
     _threads: Threads,
 }
@@ -128,17 +132,20 @@ impl Running {
                 servers.push(server);
             }
         }
+        let kdc = kdc(scenario)?;
         let instance_settings = scenario.instance_settings.clone();
         Ok(Self {
             authority,
             controllers,
             further,
             trusting,
+            kdc,
             dns,
             sqlservers,
             servers,
             instance_settings,
             domains,
+            keytab: scenario.keytab.clone(),
             _threads: Threads(Some(runtime)),
         })
     }
@@ -180,6 +187,16 @@ impl Running {
     pub fn ca_pem(&self) -> &str {
         self.authority.pem()
     }
+}
+
+/// The KDC of the scenario's domain, where tickets are asked for.
+fn kdc(scenario: &Scenario) -> io::Result<Option<Kdc>> {
+    let (Some(domain), Some(tickets)) = (&scenario.domain, &scenario.tickets) else { return Ok(None) };
+    let mut realm = KdcSpec::of(domain);
+    realm.accounts.push(KdcAccount::new(READER, READER_PASSWORD));
+    let kdc = Kdc::start(realm)?;
+    tickets.refuse.iter().for_each(|(spn, code)| kdc.refuse(spn, *code));
+    Ok(Some(kdc))
 }
 
 /// The names of a forest's domains, the root first.

@@ -1,0 +1,156 @@
+//! What of a question for tickets is asked now, and what earlier answers still stand for. Each service ticket looks like
+//! Kerberoasting to whoever watches the domain controllers (JUDGEMENT 10): what was answered is not asked again before its
+//! time. The arithmetic is pure.
+
+use std::time::Duration;
+
+use crate::model::evidence::{Good, Slot};
+use crate::model::observed::Now;
+use crate::model::spn::Spn;
+use crate::model::ticket::{Offer, TicketFacts, TicketQuestion};
+
+use super::shared::Occasion;
+
+/// RC4 is offered to an account that has nothing else no more often than this (JUDGEMENT 10).
+const RC4_EVERY: Duration = Duration::from_secs(24 * 3_600);
+
+type TicketSlot = Slot<TicketQuestion, TicketFacts>;
+
+/// What to ask of `question` now.
+pub(super) fn part(
+    question: &TicketQuestion,
+    slot: &TicketSlot,
+    occasion: Occasion,
+    now: Now,
+) -> TicketQuestion {
+    let Some(good) = &slot.good else { return question.clone() };
+    let mut part = question.clone();
+    part.spns.retain(|spn, ask| match (answered(question, good, spn), ask.offer) {
+        (None, _) => true,
+        (Some(at), Offer::AesAndRc4) => now.mono.saturating_duration_since(at.mono) >= RC4_EVERY,
+        (Some(_), Offer::Aes) => occasion == Occasion::Due,
+    });
+    if occasion == Occasion::Grown {
+        part.cross_realms.retain(|realm| !matches!(good.facts.realms.get(realm), Some(Ok(_))));
+    }
+    part
+}
+
+/// What is known after the answer to a part: the rest is as it was.
+pub(super) fn whole(question: &TicketQuestion, slot: &TicketSlot, mut facts: TicketFacts) -> TicketFacts {
+    let Some(good) = &slot.good else { return facts };
+    for spn in question.spns.keys() {
+        if let (None, Some(at), Some(ticket)) =
+            (facts.tickets.get(spn), answered(question, good, spn), good.facts.tickets.get(spn))
+        {
+            facts.tickets.insert(spn.clone(), ticket.clone());
+            facts.since.insert(spn.clone(), at);
+        }
+    }
+    for realm in &question.cross_realms {
+        if let (None, Some(path)) = (facts.realms.get(realm), good.facts.realms.get(realm)) {
+            facts.realms.insert(realm.clone(), path.clone());
+        }
+    }
+    if facts.kdc.is_err() && question.home == good.question.home {
+        facts.kdc.clone_from(&good.facts.kdc);
+    }
+    facts
+}
+
+/// When a KDC answered this very question, if one did.
+fn answered(question: &TicketQuestion, good: &Good<TicketQuestion, TicketFacts>, spn: &Spn) -> Option<Now> {
+    let is_known = matches!(good.facts.tickets.get(spn), Some(Ok(_)));
+    (is_known && question.repeats(&good.question, spn))
+        .then(|| good.facts.since.get(spn).copied().unwrap_or(good.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::host::HostName;
+    use crate::model::observed::Gap;
+    use crate::model::ticket::{Ask, EncryptionType, Granted, Standing, Ticket};
+    use crate::samples;
+
+    const FIRST: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
+    const SECOND: &str = "MSSQLSvc/sql01.corp.contoso.com:1500";
+
+    fn host(text: &str) -> HostName {
+        HostName::parse(text).unwrap()
+    }
+
+    fn question(spns: &[(&str, Offer)], key_version: u32) -> TicketQuestion {
+        let mut question = TicketQuestion::new(host("corp.contoso.com"));
+        let ask = |offer: &Offer| Ask { realm: None, offer: *offer };
+        question.spns = spns.iter().map(|(spn, offer)| (samples::spn(spn), ask(offer))).collect();
+        let spns = question.spns.keys().cloned().collect();
+        let standing = Standing { key_version: Some(key_version), spns, ..Standing::default() };
+        question.holders.insert("S-1-5-21-1".to_owned(), standing);
+        question
+    }
+
+    fn facts(spns: &[&str]) -> TicketFacts {
+        let granted = Granted {
+            encryption_type: EncryptionType::AES256,
+            key_version: Some(2),
+            realm: host("corp.contoso.com"),
+            kdc: host("dc1"),
+            seconds: 0.1,
+        };
+        let ticket = |spn: &&str| (samples::spn(spn), Ok(Ticket::Granted(granted.clone())));
+        TicketFacts {
+            kdc: Err(Gap::peer_failed("nobody was asked")),
+            tickets: spns.iter().map(ticket).collect(),
+            realms: [].into(),
+            since: [].into(),
+        }
+    }
+
+    fn later(hours: u64) -> Now {
+        let mut now = samples::now();
+        now.mono += Duration::from_secs(hours * 3_600);
+        now
+    }
+
+    fn asked(part: &TicketQuestion) -> Vec<String> {
+        part.spns.keys().map(|spn| spn.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_grows_is_asked_and_nothing_else() {
+        let mut slot = Slot::new(Duration::from_secs(10_800));
+        let one = question(&[(FIRST, Offer::Aes)], 2);
+        assert_eq!(asked(&part(&one, &slot, Occasion::Due, later(0))), [FIRST]);
+        slot.record(later(0), Duration::ZERO, one, Ok(facts(&[FIRST])));
+        let two = question(&[(FIRST, Offer::Aes), (SECOND, Offer::Aes)], 2);
+        assert_eq!(asked(&part(&two, &slot, Occasion::Grown, later(0))), [SECOND]);
+        let known = whole(&two, &slot, facts(&[SECOND]));
+        assert_eq!((known.tickets.len(), known.since.len()), (2, 1));
+        // A new key makes everything new.
+        let changed = question(&[(FIRST, Offer::Aes)], 3);
+        assert_eq!(asked(&part(&changed, &slot, Occasion::Grown, later(0))), [FIRST]);
+        // Its time has come.
+        assert_eq!(asked(&part(&two, &slot, Occasion::Due, later(1))), [FIRST, SECOND]);
+        // Another way of asking.
+        let otherwise = question(&[(FIRST, Offer::AesAndRc4)], 2);
+        assert_eq!(asked(&part(&otherwise, &slot, Occasion::Grown, later(0))), [FIRST]);
+    }
+
+    #[test]
+    fn rc4_is_asked_for_once_a_day() {
+        let mut slot = Slot::new(Duration::from_secs(10_800));
+        let one = question(&[(FIRST, Offer::AesAndRc4)], 2);
+        slot.record(later(0), Duration::ZERO, one.clone(), Ok(facts(&[FIRST])));
+        let mut n_asked = 0;
+        for hour in 1..=48 {
+            let part = part(&one, &slot, Occasion::Due, later(hour));
+            n_asked += part.spns.len();
+            let answer: Vec<&str> = part.spns.keys().map(Spn::as_str).collect();
+            let known = whole(&one, &slot, facts(&answer));
+            assert_eq!(known.tickets.len(), 1, "hour {hour}");
+            slot.record(later(hour), Duration::ZERO, one.clone(), Ok(known));
+        }
+        assert_eq!(n_asked, 2);
+    }
+}

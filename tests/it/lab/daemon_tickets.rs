@@ -1,0 +1,87 @@
+//! The daemon with an identity of its own, in the lab: what it says of a ticket is what MIT's programs say, and a wrong secret is
+//! offered once, however many probes share it.
+
+use std::time::Duration;
+
+use peers::scenario::Scenario;
+
+use super::domain::shared;
+use super::exporter::{Daemon, Directory, OFTEN, Site, binary, check, sample};
+use super::reading::Forest;
+use super::tickets::by_mit;
+use crate::world::tests;
+
+const SPN: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
+const LIMIT: Duration = Duration::from_secs(90);
+
+fn healthy() -> std::path::PathBuf {
+    tests().join("scenarios/healthy.yml")
+}
+
+#[test]
+fn what_the_daemon_says_of_a_ticket_is_what_kvno_and_klist_say() {
+    let mut lab = shared();
+    lab.apply(&healthy()).unwrap();
+    let site = Site::start(Scenario::load(&healthy()).unwrap());
+    let ticket = format!(
+        "ticket: {{ principal: '{}', keytab: '{}', kdcs: ['{}'] }}\n",
+        lab.text("/exporter/principal"),
+        lab.text("/exporter/keytab"),
+        lab.address(0),
+    );
+    let config = site.configure(&Directory::of(&lab), &format!("{OFTEN}{ticket}"));
+    let expected = by_mit(&lab, SPN);
+    let (kind, version) = expected.split_once(' ').unwrap();
+    let daemon = Daemon::start(binary(&lab), &config);
+    let granted = |page: &str| sample(page, "ticket_granted", &[("spn", SPN)]) == Some(1.0);
+    let page = daemon.until("a ticket", LIMIT, granted);
+    assert_eq!(sample(&page, "ticket_info", &[("spn", SPN), ("encryption_type", kind)]), Some(1.0), "{page}");
+    assert_eq!(sample(&page, "ticket_key_version", &[("spn", SPN)]), version.parse().ok(), "{page}");
+    assert_eq!(sample(&page, "probe_success", &[("probe", "ticket")]), Some(1.0));
+    // `check` asks for the recommended one too, and says the same.
+    let checked = check(binary(&lab), &config);
+    let tickets = checked.report["instances"][0]["tickets"].as_array().unwrap().clone();
+    assert_eq!(tickets.len(), 2, "{}", checked.text);
+    for told in &tickets {
+        assert_eq!(told["granted"], true, "{told}");
+        assert_eq!(told["encryption_type"], kind, "{told}");
+        assert_eq!(told["key_version"].as_f64(), version.parse().ok(), "{told}");
+    }
+    lab.clear();
+}
+
+#[test]
+fn a_wrong_password_is_offered_once_whoever_shares_it() {
+    let mut lab = shared();
+    lab.apply(&healthy()).unwrap();
+    let site = Site::start(Scenario::load(&healthy()).unwrap());
+    let user = lab.text("/exporter/user").to_owned();
+    let sam = user.split('@').next().unwrap().to_owned();
+    let wrong = site.secret("wrong", "Wrong.Passw0rd\n");
+    let ticket = format!(
+        "ticket: {{ principal: '{}', password_file: '{}', kdcs: ['{}'], refresh: 1s }}\n",
+        lab.text("/exporter/principal"),
+        wrong.display(),
+        lab.address(0),
+    );
+    let administrator = |key: &str| lab.text(&format!("/administrator/{key}")).to_owned();
+    let right = (administrator("user"), administrator("password"));
+    for (what, simple, probe) in
+        [("the KDC alone", right, "ticket"), ("both", (user, "Wrong.Passw0rd".to_owned()), "directory")]
+    {
+        let before = Forest::own(&lab).number(&sam, "badPwdCount");
+        let directory = Directory { simple: Some(simple), ..Directory::of(&lab) };
+        let config = site.configure(&directory, &format!("{OFTEN}{ticket}"));
+        let daemon = Daemon::start(binary(&lab), &config);
+        let refused = |page: &str| {
+            sample(page, "probe_failures_total", &[("probe", probe), ("kind", "credentials")]) == Some(1.0)
+        };
+        let page = daemon.until(what, LIMIT, refused);
+        // Many intervals of both.
+        let attempts = |page: &str| sample(page, "probe_attempts_total", &[("probe", "host")]).unwrap();
+        let begun = attempts(&page);
+        daemon.until("ten intervals", LIMIT, |page| attempts(page) >= begun + 10.0);
+        assert_eq!(Forest::own(&lab).number(&sam, "badPwdCount"), before + 1, "{what}");
+    }
+    lab.clear();
+}
