@@ -147,6 +147,23 @@ fn each_state_of_a_service_account() {
     lab.clear();
 }
 
+/// A group managed service account: whose host may read its password, and whose may not.
+#[test]
+fn group_managed_accounts_and_their_hosts() {
+    let mut lab = shared();
+    for (file, findings) in
+        [("group_managed_account", &[][..]), ("gmsa_not_retrievable", &["gmsa_not_retrievable"][..])]
+    {
+        let file = tests().join(format!("scenarios/{file}.yml"));
+        lab.apply(&file).unwrap();
+        let site = Site::start(Scenario::load(&file).unwrap());
+        let checked = check(binary(&lab), &site.configure(&Directory::of(&lab), OFTEN));
+        assert_eq!(applying(&checked), findings, "{}", checked.text);
+        assert!(outcome(&checked, "gmsa_not_retrievable") != "unknown", "{}", checked.text);
+    }
+    lab.clear();
+}
+
 /// The findings of accounts that apply, in the order of the catalogue.
 fn applying(checked: &Checked) -> Vec<&'static str> {
     let findings = checked.report["instances"][0]["findings"].as_array();
