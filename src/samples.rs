@@ -588,6 +588,7 @@ impl Bench {
             kdc: host("dc1.corp.contoso.com"),
             text: None,
             clock: clock(),
+            second: None,
         });
         self.ticket(text, ticket)
     }

@@ -25,6 +25,8 @@ pub mod directory;
 
 pub mod dns;
 
+pub mod kerberos_error;
+
 pub mod ticket;
 
 pub mod keytab;

@@ -169,6 +169,7 @@ mod tests {
             kdc: host("dc1"),
             text: None,
             clock,
+            second: None,
         }
     }
 

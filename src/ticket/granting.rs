@@ -15,7 +15,9 @@ use super::message::{self, Body, Canonicalize, Name, Shown};
 use super::reply::{self, Exchange, Inside, Issued, Reply, same};
 use crate::model::host::HostName;
 use crate::model::instance::ClockReading;
-use crate::model::ticket::{EncryptionType, Granted, Offer, Refusal};
+use crate::model::ticket::{
+    EncryptionType, Granted, KdcAddress, KerberosError, Offer, Refusal, SecondOpinion,
+};
 
 /// A ticket-granting ticket with its session key, wiped when dropped. It prints nothing of itself: there is no `Debug`.
 pub(super) struct GrantingTicket {
@@ -129,12 +131,37 @@ pub(super) fn open(answer: &Answer, issued: &Issued<'_>, expected: &Opened<'_>) 
     Ok(plain)
 }
 
-/// Shows a ticket to a KDC of its realm and asks for another one.
+/// Shows a ticket to a KDC of its realm and asks for another one. Where that KDC does not know the service, one further KDC of
+/// the realm is asked too: the SPN may not have reached the first one.
 pub(super) async fn exchange(
     links: &mut Links<'_>,
     shown: &GrantingTicket,
     wanted: &Wanted<'_>,
 ) -> Result<Told, Error> {
+    let (mut told, asked) = exchange_with(links, shown, wanted, None).await?;
+    if let (Answered::Refused(refusal), Wanted::Service(..)) = (&mut told.answered, wanted)
+        && refusal.error == KerberosError::KDC_ERR_S_PRINCIPAL_UNKNOWN
+        && let Some(other) = links.other(&shown.realm, &asked)
+        // Whatever keeps it from answering, the first one's word stands.
+        && let Ok((second, _)) = exchange_with(links, shown, wanted, Some(&other)).await
+    {
+        let error = match second.answered {
+            Answered::Service(_) => Some(None),
+            Answered::Refused(second) => Some(Some(second.error)),
+            Answered::Realm(..) => None,
+        };
+        refusal.second = error.map(|error| SecondOpinion { kdc: second.kdc, error });
+    }
+    Ok(told)
+}
+
+/// With the first KDC that answers, or with this one.
+async fn exchange_with(
+    links: &mut Links<'_>,
+    shown: &GrantingTicket,
+    wanted: &Wanted<'_>,
+    only: Option<&KdcAddress>,
+) -> Result<(Told, KdcAddress), Error> {
     let realm = shown.realm.as_str().to_uppercase();
     let other = match wanted {
         Wanted::Service(..) => None,
@@ -163,14 +190,18 @@ pub(super) async fn exchange(
     let request = message::ticket_request(&body, &ticket, now())
         .map_err(|error| Error::Internal(format!("request: {error}")))?;
     let begun = Instant::now();
-    let answer = links.ask(&shown.realm, &request).await?;
+    let answer = match only {
+        None => links.ask(&shown.realm, &request).await?,
+        Some(kdc) => links.ask_one(kdc, &request).await?,
+    };
     let read = reply::read(&answer.octets, Exchange::Ticket);
     let issued = match read.map_err(|bad| Error::malformed(&answer.kdc, bad))? {
         Reply::Issued(issued) => issued,
         Reply::Error(error) => {
             let refusal = answer.refusal(&shown.realm, &error);
             let clock = Some(refusal.clock);
-            return Ok(Told { answered: Answered::Refused(refusal), kdc: answer.kdc.host, clock });
+            let kdc = answer.kdc.host.clone();
+            return Ok((Told { answered: Answered::Refused(refusal), kdc, clock }, answer.kdc));
         }
     };
     let opened = Opened {
@@ -204,7 +235,7 @@ pub(super) async fn exchange(
             return Err(Error::malformed(&answer.kdc, "a ticket for another service than the one asked for"));
         }
     };
-    Ok(Told { answered, kdc: answer.kdc.host.clone(), clock })
+    Ok((Told { answered, kdc: answer.kdc.host.clone(), clock }, answer.kdc))
 }
 
 /// The realm that a referral leads to (RFC 6806 8); `None` if the ticket is none.

@@ -52,6 +52,7 @@ impl Answer {
             kdc: self.kdc.host.clone(),
             text: text.filter(|text| !text.is_empty()),
             clock: self.clock(float(error.seconds) + f64::from(error.micros) / 1e6),
+            second: None,
         }
     }
 }
@@ -68,11 +69,16 @@ pub(super) struct Links<'a> {
     until: Instant,
     /// Those that did not answer are not asked again in this round.
     absent: BTreeSet<KdcAddress>,
+    /// How many second opinions may still be asked for in this round.
+    opinions: u32,
 }
+
+/// Second opinions of one round: enough to tell replication from a fault, and no second round.
+const MOST_OPINIONS: u32 = 4;
 
 impl<'a> Links<'a> {
     pub(super) const fn new(question: &'a TicketQuestion, timeout: Duration, until: Instant) -> Self {
-        Self { question, timeout, until, absent: BTreeSet::new() }
+        Self { question, timeout, until, absent: BTreeSet::new(), opinions: MOST_OPINIONS }
     }
 
     /// Asks the realm's KDCs one after the other until one answers, whatever it says.
@@ -94,6 +100,14 @@ impl<'a> Links<'a> {
             }
         }
         Err(last)
+    }
+
+    /// One further KDC of the realm that may be asked what this one refused.
+    pub(super) fn other(&mut self, realm: &HostName, than: &KdcAddress) -> Option<KdcAddress> {
+        let kdcs = self.question.realms.get(realm)?;
+        let other = kdcs.iter().find(|kdc| *kdc != than && !self.absent.contains(*kdc))?;
+        self.opinions = self.opinions.checked_sub(1)?;
+        Some(other.clone())
     }
 
     /// Asks this KDC alone.

@@ -14,7 +14,7 @@ use mssql_kerberos_exporter::model::observed::{Failure, FailureKind};
 use mssql_kerberos_exporter::model::secret::SecretSource;
 use mssql_kerberos_exporter::model::spn::Spn;
 use mssql_kerberos_exporter::model::ticket::{
-    Ask, EncryptionType, KdcAddress, Offer, Ticket, TicketFacts, TicketQuestion,
+    Ask, EncryptionType, KdcAddress, KerberosError, Offer, Ticket, TicketFacts, TicketQuestion,
 };
 use mssql_kerberos_exporter::ticket::{Identity, Principal, Session, Settings};
 use peers::kdc::{ACCOUNT_PASSWORD, Kdc, KdcAccount, KdcBehaviour, KdcSpec, Lie, RC4, Step};
@@ -115,6 +115,33 @@ fn one_logon_and_one_request_for_each_name() {
     assert_eq!(by_hour, 9);
     let offers: Vec<_> = kdc.requests().into_iter().filter(|seen| seen.service == NAME).collect();
     assert!(offers.iter().all(|seen| !seen.encryption_types.contains(&RC4)), "{offers:?}");
+}
+
+/// One domain controller has not got the SPN yet: the other one's word tells replication from a fault. A second opinion is
+/// one request, and only where the first KDC does not know the service.
+#[test]
+fn where_one_kdc_does_not_know_a_service_another_one_is_asked() {
+    let behind = Kdc::start(corp()).unwrap();
+    let ahead = behind.beside().unwrap();
+    let (mut session, _file) = session(PASSWORD);
+    let asked = question(&[&behind, &ahead], &[NAME]);
+    let mut second = |asked: &TicketQuestion| match &ask(&mut session, asked).unwrap().tickets[&spn(NAME)] {
+        Ok(Ticket::Refused(refusal)) => (refusal.error.0, refusal.second.clone().map(|second| second.error)),
+        other => panic!("{other:?}"),
+    };
+    behind.refuse(NAME, 7);
+    assert_eq!(second(&asked), (7, Some(None)));
+    assert_eq!((steps(&behind)[2], steps(&ahead)), (1, [0, 0, 1]));
+    ahead.refuse(NAME, 7);
+    assert_eq!(second(&asked), (7, Some(Some(KerberosError(7)))));
+    // Another error is no matter of replication, and a KDC that hangs takes nothing from the first one's word.
+    behind.refuse(NAME, 12);
+    assert_eq!(second(&asked), (12, None));
+    assert_eq!(steps(&ahead)[2], 2);
+    behind.refuse(NAME, 7);
+    ahead.behave(Step::Ticket, KdcBehaviour::Silent);
+    assert_eq!(second(&asked), (7, None));
+    assert_eq!(second(&question(&[&behind], &[NAME])), (7, None));
 }
 
 #[test]

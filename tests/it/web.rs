@@ -174,7 +174,9 @@ async fn no_secret_is_on_any_page() {
         let reply = exporter.get(path).await;
         let all = reply.head.clone() + &reply.text();
         assert!(!all.contains(peers::scenario::READER_PASSWORD), "{path}");
-        assert!(!all.contains("password"), "{path}: {all}");
+        assert!(!all.contains(&peers::tds::Options::default().users[0].1), "{path}");
+        // Nor where they are.
+        assert!(!all.contains("password_file") && !all.contains(".password"), "{path}: {all}");
     }
 }
 

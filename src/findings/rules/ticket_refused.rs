@@ -59,7 +59,15 @@ fn judge(case: &Case<'_>, judged: &JudgedSpn) -> Known<Option<Subject>> {
             spn.label()
         )));
     }
-    let subject = Subject::new(spn.label(), refusal.to_string()).line(why(case, refusal));
+    let mut subject = Subject::new(spn.label(), refusal.to_string()).line(why(case, refusal));
+    if let Some(second) = &refusal.second {
+        subject = subject.line(match second.error {
+            None => {
+                format!("{} issues the ticket: the domain controllers differ, it is replication", second.kdc)
+            }
+            Some(error) => format!("{} was asked too: {error}", second.kdc),
+        });
+    }
     let advice = format!(
         "look at the account on {} itself (AD Users and Computers, Change Domain Controller, or repadmin /showobjmeta) and \
          compare it with the domain controller that the exporter reads; repadmin /replsummary shows what does not replicate",

@@ -223,12 +223,25 @@ impl Kdc {
     /// # Errors
     /// No socket, no thread or no random numbers.
     pub fn start_at(spec: KdcSpec, address: SocketAddr) -> io::Result<Self> {
+        Self::start_with(spec, address, types::random(32)?)
+    }
+
+    /// Starts another one of the same realm, which takes the same tickets.
+    ///
+    /// # Errors
+    /// No socket or no thread.
+    pub fn beside(&self) -> io::Result<Self> {
+        let spec = locked(&self.state.spec).clone();
+        Self::start_with(spec, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), self.state.key.clone())
+    }
+
+    fn start_with(spec: KdcSpec, address: SocketAddr, key: Vec<u8>) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             spec: Mutex::new(spec),
-            key: types::random(32)?,
+            key,
             behaviours: Mutex::default(),
             errors: Mutex::default(),
             seen: Mutex::default(),
