@@ -201,7 +201,7 @@ pub struct Refusal {
     /// Its clock.
     pub clock: ClockReading,
     /// What another KDC of the realm said, where the first one did not know the service: replication tells them apart.
-    pub second: Option<SecondOpinion>,
+    pub second: Option<Box<SecondOpinion>>,
 }
 
 /// The word of one further KDC.

@@ -150,7 +150,7 @@ pub(super) async fn exchange(
             Answered::Refused(second) => Some(Some(second.error)),
             Answered::Realm(..) => None,
         };
-        refusal.second = error.map(|error| SecondOpinion { kdc: second.kdc, error });
+        refusal.second = error.map(|error| Box::new(SecondOpinion { kdc: second.kdc, error }));
     }
     Ok(told)
 }
