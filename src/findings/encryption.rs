@@ -20,6 +20,9 @@ pub enum Keys {
     },
 }
 
+/// DS_BEHAVIOR_WIN2008: from this functional level on a domain makes AES keys (MS-ADTS 6.1.4.3, MS-KILE 3.3.5.4).
+const FIRST_WITH_AES: u32 = 3;
+
 /// Whether this account has AES keys. Only user accounts are asked: computers and managed accounts have them.
 ///
 /// # Errors
@@ -28,10 +31,15 @@ pub fn aes_keys(facts: &DirectoryFacts, account: &Account) -> Known<Keys> {
     if account.names.class != AccountClass::User {
         return Ok(Keys::Present);
     }
+    let policy = policy_of(facts, account)?;
+    if policy.functional_level.as_ref().is_ok_and(|level| *level < FIRST_WITH_AES) {
+        let why = "it has no AES keys: the domain's functional level is below Windows Server 2008".to_owned();
+        return Ok(Keys::ProbablyAbsent { why });
+    }
     let PasswordSet::At(set) = account.condition.password_set.clone()? else {
         return Err(Gap::peer_failed("pwdLastSet is 0: it does not say how old the keys are"));
     };
-    let since = policy_of(facts, account)?.aes_since.clone()?;
+    let since = policy.aes_since.clone()?;
     Ok(match set < since {
         false => Keys::Present,
         true => Keys::ProbablyAbsent {

@@ -78,6 +78,12 @@ mod tests {
         }
         // AES alone: RC4's end changes nothing. Without AES keys it is broken today, which is another finding.
         assert_eq!(judge(types(Some(0x18)).old_password()), Seen::clear());
+        // A domain of Windows Server 2003 makes none, however new the password is.
+        let old_domain = types(None).with(|bench| {
+            let policy = bench.facts.as_mut().unwrap().policies.values_mut().next().unwrap();
+            policy.as_mut().unwrap().functional_level = Ok(2);
+        });
+        assert_eq!(judge(old_domain), applies());
         // Computers and managed accounts have AES keys.
         let computer = types(None).old_password().service_account("LocalSystem");
         assert_eq!(judge(computer), Seen::clear());

@@ -175,7 +175,7 @@ fn applying(checked: &Checked) -> Vec<&'static str> {
 }
 
 /// Outcome of a finding on the first instance.
-fn outcome<'a>(checked: &'a Checked, name: &str) -> &'a Value {
+pub(super) fn outcome<'a>(checked: &'a Checked, name: &str) -> &'a Value {
     let findings = checked.report["instances"][0]["findings"].as_array().unwrap();
     &findings.iter().find(|finding| finding["finding"] == name).unwrap_or(&Value::Null)["outcome"]
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use peers::scenario::Scenario;
 
+use super::accounts::outcome;
 use super::domain::shared;
 use super::exporter::{Daemon, Directory, OFTEN, Site, binary, check, sample};
 use super::reading::Forest;
-use super::tickets::by_mit;
+use super::tickets::{by_mit, change_password};
 use crate::world::tests;
 
 const SPN: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
@@ -23,13 +24,7 @@ fn what_the_daemon_says_of_a_ticket_is_what_kvno_and_klist_say() {
     let mut lab = shared();
     lab.apply(&healthy()).unwrap();
     let site = Site::start(Scenario::load(&healthy()).unwrap());
-    let ticket = format!(
-        "ticket: {{ principal: '{}', keytab: '{}', kdcs: ['{}'] }}\n",
-        lab.text("/exporter/principal"),
-        lab.text("/exporter/keytab"),
-        lab.address(0),
-    );
-    let config = site.configure(&Directory::of(&lab), &format!("{OFTEN}{ticket}"));
+    let config = site.configure(&Directory::of(&lab), &format!("{OFTEN}{}", with_tickets(&lab)));
     let expected = by_mit(&lab, SPN);
     let (kind, version) = expected.split_once(' ').unwrap();
     let daemon = Daemon::start(binary(&lab), &config);
@@ -84,4 +79,72 @@ fn a_wrong_password_is_offered_once_whoever_shares_it() {
         assert_eq!(Forest::own(&lab).number(&sam, "badPwdCount"), before + 1, "{what}");
     }
     lab.clear();
+}
+
+/// Granted does not mean that the service can decrypt it: the KDC knows nothing of who runs the service.
+#[test]
+fn a_ticket_for_a_misplaced_spn_is_granted_all_the_same() {
+    let mut lab = shared();
+    let file = tests().join("scenarios/misplaced_spn.yml");
+    lab.apply(&file).unwrap();
+    let site = Site::start(Scenario::load(&file).unwrap());
+    let config = site.configure(&Directory::of(&lab), &format!("{OFTEN}{}", with_tickets(&lab)));
+    let checked = check(binary(&lab), &config);
+    let told = checked.report["instances"][0]["tickets"].as_array().unwrap();
+    let told = told.iter().find(|told| told["spn"].as_str().is_some_and(|spn| spn.ends_with(":1433")));
+    assert_eq!(told.unwrap()["granted"], true, "{}", checked.text);
+    assert_eq!(outcome(&checked, "misplaced_spn"), "applies", "{}", checked.text);
+    assert!(outcome(&checked, "ticket_refused") != "applies", "{}", checked.text);
+    lab.clear();
+}
+
+/// SQL Server's keytab on Linux, described by `keytab-info` as its timer would: good, then older than the password.
+#[test]
+fn a_keytab_that_is_older_than_the_password() {
+    let mut lab = shared();
+    let file = tests().join("scenarios/linux_with_keytab.yml");
+    lab.apply(&file).unwrap();
+    let mut site = Site::start(Scenario::load(&file).unwrap());
+    let (keytab, info) = (site.secret("mssql.keytab", ""), site.secret("info.json", ""));
+    site.scenario.instance_settings.push(format!("keytab_info: {}", info.display()));
+    lab.keytab(SPN, &keytab);
+    let config = site.configure(&Directory::of(&lab), &format!("{OFTEN}{}", with_tickets(&lab)));
+    let describe = || {
+        let status = binary(&lab).arg("keytab-info").arg(&keytab).arg("--output").arg(&info).status();
+        assert!(status.unwrap().success());
+    };
+    let of_keytabs = ["keytab_stale", "keytab_incomplete", "ticket_wrong_key"];
+    // What MIT's program says of a ticket, and the versions that the keytab has.
+    let versions = |lab: &super::domain::Lab| {
+        let described: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&info).unwrap()).unwrap();
+        let entries = described["entries"].as_array().unwrap().clone();
+        let kept: Vec<u64> = entries.iter().map(|entry| entry["key_version"].as_u64().unwrap()).collect();
+        let ticket: u64 = by_mit(lab, SPN).split_once(' ').unwrap().1.parse().unwrap();
+        (ticket, kept)
+    };
+    describe();
+    let (ticket, kept) = versions(&lab);
+    assert!(kept.contains(&ticket), "{ticket} {kept:?}");
+    let checked = check(binary(&lab), &config);
+    for name in of_keytabs {
+        let shown = outcome(&checked, name);
+        assert!(shown.is_null() || shown == "clear", "{name} {shown}: {}", checked.text);
+    }
+    change_password(&lab, "svc_sql");
+    describe();
+    let (ticket, kept) = versions(&lab);
+    assert!(!kept.contains(&ticket), "{ticket} {kept:?}");
+    let checked = check(binary(&lab), &config);
+    assert_eq!(outcome(&checked, "keytab_stale"), "applies", "{}", checked.text);
+    lab.clear();
+}
+
+fn with_tickets(lab: &super::domain::Lab) -> String {
+    format!(
+        "ticket: {{ principal: '{}', keytab: '{}', kdcs: ['{}'] }}\n",
+        lab.text("/exporter/principal"),
+        lab.text("/exporter/keytab"),
+        lab.address(0),
+    )
 }

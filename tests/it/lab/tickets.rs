@@ -117,7 +117,7 @@ pub(super) fn by_mit(lab: &Lab, name: &str) -> String {
 }
 
 /// Sets a password anew, so that the key's version goes up.
-fn change_password(lab: &Lab, sam: &str) {
+pub(super) fn change_password(lab: &Lab, sam: &str) {
     let dn = Forest::own(lab).account(sam);
     let script = format!(
         "printf 'dn: {dn}\\nchangetype: modify\\nreplace: unicodePwd\\nunicodePwd:: %s\\n' \
