@@ -137,7 +137,7 @@ fn without_dates(text: &str) -> String {
 }
 
 /// The peers' own ports differ from run to run.
-fn without_ports(text: &str) -> String {
+pub(crate) fn without_ports(text: &str) -> String {
     const ADDRESS: &str = "127.0.0.1:";
     let mut parts = text.split(ADDRESS);
     let mut steady = parts.next().unwrap_or_default().to_owned();
