@@ -1,4 +1,4 @@
-//! The page that leads a newcomer to working alerts: each of its commands is run, in order, against a real Prometheus and a
+//! The page that leads a newcomer to working alerts and dashboards: each of its commands is run, in order, against a real Prometheus and a
 //! real Alertmanager that have nothing of ours yet. Only paths and addresses are those of the test.
 
 use std::fs;
@@ -51,8 +51,12 @@ fn walk(target: &str) {
     let own = format!("{etc}/alertmanager.yml");
     fs::write(&own, "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n").unwrap();
     let alertmanager = Program::start("alertmanager/run", &[&own]);
+    let grafana = tempfile::tempdir().unwrap();
+    let of_grafana = |name: &str| grafana.path().join(name).to_str().unwrap().to_owned();
     let here = |text: &str| {
         text.replace("/etc/prometheus", &etc)
+            .replace("/etc/grafana", &of_grafana("etc"))
+            .replace("/var/lib/grafana", &of_grafana("data"))
             .replace("localhost:9090", &format!("127.0.0.1:{}", prometheus.port))
             .replace("localhost:9093", &format!("127.0.0.1:{}", alertmanager.port))
             .replace("sql01.corp.contoso.com:10188", target)
@@ -63,7 +67,7 @@ fn walk(target: &str) {
     fs::write(&config, here(&yaml)).unwrap();
 
     let commands = blocks(&page, "bash");
-    assert_eq!(commands.len(), 4);
+    assert_eq!(commands.len(), 5);
     let mut printed = Vec::new();
     for block in &commands {
         if printed.len() == 2 {
@@ -90,6 +94,9 @@ fn walk(target: &str) {
         [&n_rules.to_string(), "\"health\":\"ok\""]
     );
     assert!(printed[3].contains("a test of the way to you"), "{}", printed[3]);
+    let boards = fs::read_dir(of_grafana("data/dashboards/mssql-kerberos")).unwrap();
+    assert_eq!(boards.count(), 4, "step 5 gives Grafana the dashboards");
+    assert!(Path::new(&of_grafana("etc/provisioning/dashboards/mssql-kerberos.yml")).exists());
     let status = alertmanager.api("/api/v2/status", &[]).to_string();
     assert!(
         status.contains("https://oncall.corp.contoso.com/hook/night"),
