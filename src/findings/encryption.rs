@@ -54,13 +54,9 @@ pub fn aes_keys(facts: &DirectoryFacts, account: &Account) -> Known<Keys> {
 
 /// What holds in the domain that the account lives in.
 fn policy_of<'a>(facts: &'a DirectoryFacts, account: &Account) -> Known<&'a DomainPolicy> {
-    let dn = account.names.dn.to_lowercase();
-    let is_home =
-        |name: &str| dn.ends_with(&name.split('.').map(|label| format!(",dc={label}")).collect::<String>());
-    // The longest name wins: a child domain's objects end like its parent's.
-    let home = facts.policies.iter().filter(|(name, _)| is_home(name)).max_by_key(|(name, _)| name.len());
+    let home = facts.domain_of(&account.names).and_then(|home| facts.policies.get(home.as_str()));
     match home {
-        Some((_, policy)) => policy.as_ref().map_err(Clone::clone),
+        Some(policy) => policy.as_ref().map_err(Clone::clone),
         None => Err(Gap::peer_failed(format!("the domain of {} has not been read", account.names.nt_name()))),
     }
 }

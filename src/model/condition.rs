@@ -84,6 +84,11 @@ impl EncryptionTypes {
         self.0 & cipher.bits() != 0
     }
 
+    /// Whether an AES type is among them.
+    pub const fn has_aes(self) -> bool {
+        self.has(Cipher::Aes256) || self.has(Cipher::Aes128)
+    }
+
     /// Those among them, strongest first.
     pub fn ciphers(self) -> impl Iterator<Item = Cipher> {
         Cipher::ALL.into_iter().filter(move |cipher| self.has(*cipher))

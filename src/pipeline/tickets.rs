@@ -142,7 +142,7 @@ impl<'a> Holder<'a> {
         let types = condition.and_then(|condition| condition.encryption_types.clone().ok());
         // An attribute that is set but names no cipher is as one that is not set (MS-KILE 3.3.5.7).
         let named = types.flatten().filter(|types| types.names_a_cipher());
-        let has_aes = named.map(|types| types.has(Cipher::Aes256) || types.has(Cipher::Aes128));
+        let has_aes = named.map(|types| types.has_aes());
         let may_use_rc4 = named.is_none_or(|types| types.has(Cipher::Rc4));
         let has_no_aes_keys = matches!(picture.aes_keys, Ok(Keys::ProbablyAbsent { .. }));
         Self {

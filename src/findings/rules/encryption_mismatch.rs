@@ -35,7 +35,7 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
         Ok(Some(subject)) => subject.line(text),
         Ok(None) | Err(_) => {
             let types = account.condition.encryption_types.clone().ok().flatten();
-            let allows_aes = types.is_none_or(|types| types.has(Cipher::Aes256) || types.has(Cipher::Aes128));
+            let allows_aes = types.is_none_or(|types| types.has_aes());
             let change = if allows_aes { AccountChange::NewPassword } else { AccountChange::UseAes };
             Subject::new(account.names.nt_name(), text)
                 .then(Change::Account { change, account: account.names.clone() })

@@ -32,9 +32,7 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
         return Ok(None);
     }
     let types = account.condition.encryption_types.clone()?.filter(|types| types.names_a_cipher());
-    let (has_rc4, has_aes) = types.map_or((true, true), |types| {
-        (types.has(Cipher::Rc4), types.has(Cipher::Aes256) || types.has(Cipher::Aes128))
-    });
+    let (has_rc4, has_aes) = types.map_or((true, true), |types| (types.has(Cipher::Rc4), types.has_aes()));
     if !has_rc4 {
         return Ok(None);
     }

@@ -44,7 +44,7 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
 fn by_attribute(case: &Case<'_>) -> Known<Option<Subject>> {
     let account = case.account()?;
     let Some(types) = account.condition.encryption_types.clone()? else { return Ok(None) };
-    let is_aes = types.has(Cipher::Aes256) || types.has(Cipher::Aes128);
+    let is_aes = types.has_aes();
     if is_aes || !types.has(Cipher::Rc4) {
         return Ok(None);
     }
