@@ -166,6 +166,9 @@ pub struct Flags {
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", global = true)]
     pub web_telemetry_path: Option<String>,
+    /// Let POST /-/reload read the configuration again, as SIGHUP does
+    #[arg(long = "web.enable-lifecycle", global = true)]
+    pub web_enable_lifecycle: bool,
     /// Requests answered at the same time; those above it get 503
     #[arg(long = "web.max-requests", value_name = "NUMBER", global = true)]
     pub web_max_requests: Option<u32>,

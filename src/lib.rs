@@ -42,7 +42,7 @@ pub mod web;
 
 pub mod telemetry;
 
-pub mod shutdown;
+pub mod signals;
 
 pub mod commands;
 

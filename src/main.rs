@@ -2,13 +2,14 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use mssql_kerberos_exporter::cli::{Arguments, Command};
+use mssql_kerberos_exporter::cli::{Arguments, Command, Flags};
 use mssql_kerberos_exporter::commands::{check, exit, healthcheck, keytab_info, queries};
-use mssql_kerberos_exporter::config::{self, Config, Sources};
+use mssql_kerberos_exporter::config::{self, Config, Errors, Sources};
 use mssql_kerberos_exporter::findings::rules;
-use mssql_kerberos_exporter::{app, refresh, shutdown, telemetry, web};
+use mssql_kerberos_exporter::{app, refresh, signals, telemetry, web};
 
 /// How long the end waits for threads that still work.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -23,8 +24,7 @@ fn main() -> ExitCode {
         let done = keytab_info::run(keytab, output.as_deref(), refresh::now(), &mut io::stdout());
         return ExitCode::from(printed(done));
     }
-    let findings: Vec<&str> = rules::all().map(|rule| rule.name).collect();
-    let config = match config::load(&Sources::of_process(&arguments.flags, &findings)) {
+    let config = match load(&arguments.flags) {
         Ok(config) => config,
         Err(errors) => {
             eprintln!("{errors}");
@@ -47,13 +47,18 @@ fn main() -> ExitCode {
             return ExitCode::from(exit::CANNOT_LISTEN);
         }
     };
-    let code = runtime.block_on(run(&config, arguments.command_or_serve()));
+    let code = runtime.block_on(run(&config, arguments));
     // The workers drop their connections first: a Kerberos context released while the exit handlers
     // of libgssapi run aborts the process. A thread that hangs holds the end up by no more than this:
     // it waits for a KDC, in poll(2), and touches nothing that the handlers close. Ending without the
     // handlers would be `_exit`, which is unsafe, or `abort`, which is no exit code.
     runtime.shutdown_timeout(LAST_WAIT);
     ExitCode::from(code)
+}
+
+fn load(flags: &Flags) -> Result<Config, Errors> {
+    let findings: Vec<&str> = rules::all().map(|rule| rule.name).collect();
+    config::load(&Sources::of_process(flags, &findings))
 }
 
 fn printed(result: io::Result<u8>) -> u8 {
@@ -68,9 +73,9 @@ fn printed(result: io::Result<u8>) -> u8 {
     }
 }
 
-async fn run(config: &Config, command: Command) -> u8 {
-    match command {
-        Command::Serve => serve(config).await,
+async fn run(config: &Config, arguments: Arguments) -> u8 {
+    match arguments.command_or_serve() {
+        Command::Serve => serve(config, arguments.flags).await,
         Command::Check { format, fail_on } => {
             printed(check::run(config, format, fail_on, &mut io::stdout()).await)
         }
@@ -81,7 +86,7 @@ async fn run(config: &Config, command: Command) -> u8 {
     }
 }
 
-async fn serve(config: &Config) -> u8 {
+async fn serve(config: &Config, flags: Flags) -> u8 {
     let listeners = match web::bind(&config.web.listen_addresses).await {
         Ok(listeners) => listeners,
         Err((address, error)) => {
@@ -89,6 +94,8 @@ async fn serve(config: &Config) -> u8 {
             return exit::CANNOT_LISTEN;
         }
     };
-    app::run(config, listeners, shutdown::requested()).await;
+    let load = move || load(&flags);
+    let reload = app::Reload { load: Arc::new(load), hangups: signals::hangups() };
+    app::run(config, listeners, reload, signals::stop()).await;
     exit::OK
 }

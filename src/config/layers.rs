@@ -222,6 +222,11 @@ fn flag_values(flags: &Flags) -> Vec<(&'static str, &'static str, Value)> {
     [
         ("--web.listen-address", "web.listen_addresses", addresses),
         ("--web.telemetry-path", "web.telemetry_path", flags.web_telemetry_path.clone().map(Value::from)),
+        (
+            "--web.enable-lifecycle",
+            "web.enable_lifecycle",
+            flags.web_enable_lifecycle.then(|| Value::from(true)),
+        ),
         ("--web.max-requests", "web.max_requests", flags.web_max_requests.map(Value::from)),
         ("--web.route-prefix", "web.route_prefix", flags.web_route_prefix.clone().map(Value::from)),
         ("--log.level", "log.level", flags.log_level.map(word)),

@@ -52,6 +52,7 @@ pub(super) fn web(check: &mut Check<'_>, raw: &raw::Web) -> web::Settings {
         telemetry_path,
         max_requests: raw.max_requests,
         route_prefix,
+        enable_lifecycle: raw.enable_lifecycle,
     }
 }
 

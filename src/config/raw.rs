@@ -14,7 +14,7 @@ use crate::model::settings::{AccountLabel, Thresholds as JudgeThresholds};
 use crate::sqlserver::Encryption;
 
 /// Keys that are planned and that this version does not have. Each is refused by name, so that nobody relies on what does nothing.
-pub(super) const NOT_YET: &[&str] = &["services", "logins", "web.config_file", "web.enable_lifecycle"];
+pub(super) const NOT_YET: &[&str] = &["services", "logins", "web.config_file"];
 
 /// A section: its keys, their types and their defaults. serde would also take a list for a struct, by position; with
 /// `remote` the derived code is only called for a mapping.
@@ -83,6 +83,7 @@ section! {
         listen_addresses: Vec<String> = vec!["0.0.0.0:10188".to_owned()],
         telemetry_path: String = "/metrics".to_owned(),
         max_requests: usize = 40,
+        enable_lifecycle: bool = false,
         route_prefix: String = "/".to_owned(),
     }
 }

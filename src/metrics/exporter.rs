@@ -33,7 +33,9 @@ pub(super) const FAMILIES: &[Family] = &[
         labels: &[],
         help: "Whether the latest attempt to load the configuration succeeded.",
         cap: 1,
-        source: Source::Exporter(|_, rows| rows.add([], 1.0)),
+        source: Source::Exporter(|whole, rows| {
+            rows.add([], f64::from(u8::from(whole.configured.is_latest_good)))
+        }),
     },
     Family {
         name: "exporter_config_last_reload_success_timestamp_seconds",
@@ -41,7 +43,7 @@ pub(super) const FAMILIES: &[Family] = &[
         labels: &[],
         help: "When the configuration in force was loaded, Unix time.",
         cap: 1,
-        source: Source::Exporter(|whole, rows| rows.add([], whole.configured_at)),
+        source: Source::Exporter(|whole, rows| rows.add([], whole.configured.at)),
     },
     Family {
         name: SERIES_DROPPED,

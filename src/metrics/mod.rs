@@ -103,8 +103,17 @@ pub struct Whole<'a> {
     pub build: &'a Build,
     /// The process; `None` where the platform cannot tell.
     pub process: Option<&'a Process>,
-    /// When the configuration in force was loaded, Unix seconds.
-    pub configured_at: f64,
+    /// How loading the configuration went.
+    pub configured: Configured,
+}
+
+/// How loading the configuration went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Configured {
+    /// When the one in force was loaded, Unix seconds.
+    pub at: f64,
+    /// Whether the latest attempt succeeded; the one in force stays if not.
+    pub is_latest_good: bool,
 }
 
 /// What a family of an instance may look at.

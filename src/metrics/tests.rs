@@ -13,7 +13,12 @@ fn page(bench: &Bench) -> (Vec<Filled>, render::Page) {
     let assessment = bench.assess();
     let collected = || {
         let build = build();
-        let whole = Whole { assessment: &assessment, build: &build, process: None, configured_at: 1.0 };
+        let whole = Whole {
+            assessment: &assessment,
+            build: &build,
+            process: None,
+            configured: Configured { at: 1.0, is_latest_good: true },
+        };
         collect(&whole)
     };
     (collected(), render::page(collected()).unwrap())

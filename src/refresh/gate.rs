@@ -18,6 +18,10 @@ use crate::sqlserver;
 /// lockout observation window (MS-ADTS 3.1.1.4.5.17, lockOutObservationWindow), which is often an hour.
 const REST: Duration = Duration::from_secs(2 * 3_600);
 
+/// A reload lets refused secrets be offered again (DESIGN 2), but no second one within this time: reloads come from scripts too,
+/// and each would be one more wrong password.
+const PARDON_EVERY: Duration = Duration::from_secs(30 * 60);
+
 /// Who a probe is to its peer, and where the secret comes from (none for an integrated login).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -55,6 +59,7 @@ pub struct Gate {
     /// Those that a peer has accepted.
     proven: Mutex<BTreeSet<Offered>>,
     turns: Mutex<BTreeMap<Offered, Arc<tokio::sync::Mutex<()>>>>,
+    pardoned: Mutex<Option<Instant>>,
 }
 
 impl Gate {
@@ -119,6 +124,18 @@ impl Gate {
         outcome
     }
 
+    /// Lets every refused secret be offered once more, unless a reload did so a short while ago.
+    pub(super) fn pardon(&self) {
+        let mut pardoned = locked(&self.pardoned);
+        if pardoned.is_none_or(|at| at.elapsed() >= PARDON_EVERY) {
+            let mut parked = locked(&self.parked);
+            if !parked.is_empty() {
+                *pardoned = Some(Instant::now());
+                parked.clear();
+            }
+        }
+    }
+
     fn park(&self, identity: &Identity) {
         locked(&self.parked).insert(self.offered(identity), Instant::now() + REST);
     }
@@ -174,6 +191,16 @@ mod tests {
         assert!(gate.is_open(Some(&identity)));
         gate.park(&identity);
         assert!(!gate.is_open(Some(&identity)) && gate.is_open(Some(&other)));
+        // One reload in half an hour.
+        gate.pardon();
+        assert!(gate.is_open(Some(&identity)));
+        gate.park(&identity);
+        gate.pardon();
+        assert!(!gate.is_open(Some(&identity)));
+        tokio::time::advance(Duration::from_secs(31 * 60)).await;
+        gate.pardon();
+        assert!(gate.is_open(Some(&identity)));
+        gate.park(&identity);
         tokio::time::advance(Duration::from_secs(119 * 60)).await;
         assert!(!gate.is_open(Some(&identity)));
         std::fs::write(file.path(), "right").unwrap();

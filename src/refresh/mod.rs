@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::model::directory::DirectoryQuestion;
@@ -18,10 +18,13 @@ use crate::model::observed::{Failure, FailureKind, Gap, Known};
 use crate::model::settings::Settings;
 use crate::model::ticket::TicketQuestion;
 use crate::pipeline::{self, Assessment, Questions};
+use crate::sqlserver::Tally;
 use crate::{directory, dns, host, sqlserver, ticket};
 
 mod board;
+mod errand;
 mod gate;
+mod handover;
 mod instance;
 mod once;
 mod schedule;
@@ -33,6 +36,7 @@ pub use gate::{Gate, Identity};
 pub use once::once;
 
 use board::Board;
+use errand::Errand;
 
 /// How often each probe asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,50 +116,120 @@ impl Parts {
 /// A running refresh. Its tasks end when it is dropped.
 #[derive(Debug)]
 pub struct Refresh {
-    latest: watch::Receiver<Arc<Assessment>>,
-    _tasks: JoinSet<()>,
+    board: Arc<Board>,
+    gate: Arc<Gate>,
+    questions: watch::Sender<Questions>,
+    latest: watch::Sender<Arc<Assessment>>,
+    errands: Vec<(Errand, Running)>,
+    assembler: Running,
 }
 
 impl Refresh {
     /// Starts every task.
     pub fn start(parts: &Parts) -> Self {
         let board = Arc::new(Board::new(parts.blank()));
-        let gate = Arc::new(Gate::default());
-        let settings = Arc::clone(&parts.settings);
-        let assessment = look(&settings, &board);
-        let (questions_sender, questions) = watch::channel(assessment.questions.clone());
-        let (latest_sender, latest) = watch::channel(Arc::new(assessment));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(assemble(settings, Arc::clone(&board), questions_sender, latest_sender));
-        for (index, own) in parts.instances.iter().enumerate() {
-            tasks.spawn(instance::run(instance::Task {
-                index,
-                settings: own.clone(),
-                intervals: parts.intervals,
-                board: Arc::clone(&board),
-                questions: questions.clone(),
-                gate: Arc::clone(&gate),
-            }));
+        let assessment = look(&parts.settings, &board);
+        let questions = watch::Sender::new(assessment.questions.clone());
+        let latest = watch::Sender::new(Arc::new(assessment));
+        let assembler = assembler(parts, &board, &questions, &latest);
+        let mut refresh =
+            Self { board, gate: Arc::default(), questions, latest, errands: Vec::new(), assembler };
+        refresh.run(Errand::all(parts), |_| Tally::default());
+        refresh
+    }
+
+    /// Goes on with another configuration. A peer that is asked as before goes on being asked as if nothing had happened, over
+    /// the same connections; the task of another one ends, its connections with it, before its successor starts. Counters
+    /// are kept, and refused secrets may be offered again (DESIGN 2).
+    pub async fn reload(&mut self, parts: &Parts) {
+        self.assembler.stop().await;
+        let mut wanted = Errand::all(parts);
+        let (kept, replaced): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.errands).into_iter().partition(|(errand, _)| wanted.contains(errand));
+        let mut old = Vec::new();
+        for (errand, mut running) in replaced {
+            running.stop().await;
+            old.push(errand);
         }
-        if let Some(settings) = &parts.directory {
-            tasks.spawn(shared::run(shared::directory(settings, parts, &board, &questions, &gate)));
-        }
-        if let Some(settings) = &parts.dns {
-            tasks.spawn(shared::run(shared::dns(settings, parts, &board, &questions, &gate)));
-        }
-        if let Some(settings) = &parts.ticket {
-            tasks.spawn(shared::run(shared::ticket(settings, parts, &board, &questions, &gate)));
-        }
-        if let Some(settings) = &parts.host {
-            tasks.spawn(shared::run(shared::host(settings, parts, &board, &questions, &gate)));
-        }
-        Self { latest, _tasks: tasks }
+        wanted.retain(|errand| kept.iter().all(|(kept, _)| kept != errand));
+        self.errands = kept;
+        let before = self.board.read();
+        let known: Vec<&Errand> = self.errands.iter().map(|(errand, _)| errand).chain(&old).collect();
+        self.board.write(|evidence| *evidence = handover::evidence(&before, &known, &wanted, parts.blank()));
+        self.gate.pardon();
+        let tallies = handover::tallies(&before, &known);
+        self.run(wanted, |name| tallies.get(name).cloned().unwrap_or_default());
+        self.assembler = assembler(parts, &self.board, &self.questions, &self.latest);
     }
 
     /// The latest assessment; it changes under the receiver.
     pub fn latest(&self) -> watch::Receiver<Arc<Assessment>> {
-        self.latest.clone()
+        self.latest.subscribe()
     }
+
+    /// Starts these. `tally`: what was counted so far of the instance of this name.
+    fn run(&mut self, errands: Vec<Errand>, tally: impl Fn(&str) -> Tally) {
+        for errand in errands {
+            let tools = Tools {
+                board: Arc::clone(&self.board),
+                questions: self.questions.subscribe(),
+                gate: Arc::clone(&self.gate),
+            };
+            let running = match errand.clone() {
+                Errand::Instance(instance) => {
+                    let tally = tally(&instance.name);
+                    Running::start(instance::run(*instance, tally, tools))
+                }
+                Errand::Directory(own, every) => {
+                    Running::start(shared::run(shared::directory(*own, every, tools)))
+                }
+                Errand::Dns(own, every) => Running::start(shared::run(shared::dns(own, every, tools))),
+                Errand::Ticket(own, every) => Running::start(shared::run(shared::ticket(*own, every, tools))),
+                Errand::Host(own, every) => Running::start(shared::run(shared::host(own, every, tools))),
+            };
+            self.errands.push((errand, running));
+        }
+    }
+}
+
+/// What every task works with.
+struct Tools {
+    board: Arc<Board>,
+    questions: watch::Receiver<Questions>,
+    gate: Arc<Gate>,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+struct Running(JoinHandle<()>);
+
+impl Running {
+    fn start(task: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(task))
+    }
+
+    /// Ends it, and waits for the end: its connections are closed then.
+    async fn stop(&mut self) {
+        self.0.abort();
+        // Cancelled, or it had ended before: either way it is over.
+        let _ = (&mut self.0).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn assembler(
+    parts: &Parts,
+    board: &Arc<Board>,
+    questions: &watch::Sender<Questions>,
+    latest: &watch::Sender<Arc<Assessment>>,
+) -> Running {
+    let (settings, board) = (Arc::clone(&parts.settings), Arc::clone(board));
+    Running::start(assemble(settings, board, questions.clone(), latest.clone()))
 }
 
 fn look(settings: &Arc<Settings>, board: &Board) -> Assessment {

@@ -15,12 +15,9 @@ use crate::{directory, dns, host, ticket};
 
 use super::board::now;
 use super::gate::{Gate, Identity};
+use super::schedule::MOST_ROUNDS;
 use super::shared::Occasion;
 use super::{Parts, contained, tickets};
-
-/// Names lead to SPNs, SPNs to holders, holders to a second look at home, then to tickets, and a refused AES ticket to one
-/// with RC4: no chain of questions is longer.
-const MOST_ROUNDS: usize = 6;
 
 type Write = Box<dyn FnOnce(&mut Evidence) + Send>;
 

@@ -13,7 +13,13 @@ use super::log_change;
 /// The first wait after a failure.
 const FIRST_BACKOFF: Duration = Duration::from_secs(5);
 /// A question that has grown is asked no sooner than this after the last start …
-pub(super) const GROWN_AFTER: Duration = Duration::from_secs(5);
+const GROWN_AFTER: Duration = Duration::from_secs(5);
+/// … but sooner while the story unfolds after the start: what the directory says of a host's name widens the question. All
+/// is judged within seconds then, for the same requests.
+const FIRST_GROWN_AFTER: Duration = Duration::from_millis(500);
+/// Names lead to SPNs, SPNs to holders, holders to a second look at home, then to tickets, and a refused AES ticket to one
+/// with RC4: no chain of questions is longer.
+pub(super) const MOST_ROUNDS: usize = 6;
 /// The share of an interval by which each start is moved, so that a fleet does not ask in step.
 const JITTER: f64 = 0.1;
 
@@ -35,6 +41,11 @@ fn next(interval: Duration, failures: u32, random: f64) -> Duration {
             FIRST_BACKOFF.saturating_mul(factor).min(interval.max(FIRST_BACKOFF)).mul_f64(spread)
         }
     }
+}
+
+/// The least wait from a start to the next one because the question has grown. `n_asked`: how often it was asked so far.
+pub(super) const fn grown_after(n_asked: usize) -> Duration {
+    if n_asked < MOST_ROUNDS { FIRST_GROWN_AFTER } else { GROWN_AFTER }
 }
 
 /// When a probe is due, and how it went before.
@@ -81,5 +92,6 @@ mod tests {
         assert_eq!(first(MINUTE, 1.0), Duration::from_secs(6));
         assert_eq!(first(MINUTE, 0.0), Duration::ZERO);
         assert_eq!(first(60 * MINUTE, 1.0), LONGEST_FIRST);
+        assert_eq!([1, MOST_ROUNDS].map(grown_after), [FIRST_GROWN_AFTER, GROWN_AFTER]);
     }
 }

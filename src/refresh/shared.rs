@@ -1,10 +1,8 @@
 //! The task of a shared probe: wait until it is due or its question has grown, ask, publish. One shape for all of them;
 //! what differs stands in four constructors.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::model::directory::{DirectoryFacts, DirectoryQuestion};
@@ -16,11 +14,11 @@ use crate::model::ticket::{TicketFacts, TicketQuestion};
 use crate::pipeline::Questions;
 use crate::{directory, dns, host, ticket};
 
-use super::board::{Board, now};
-use super::gate::{Gate, Identity};
+use super::board::now;
+use super::gate::Identity;
 use super::instance::PARKED_POLL;
-use super::schedule::{Due, GROWN_AFTER};
-use super::{IsBroken, Parts, contained, tickets};
+use super::schedule::{Due, grown_after};
+use super::{IsBroken, Tools, contained, tickets};
 
 /// A session that can be asked; made anew after a panic.
 pub(super) trait Ask<Q, F>: Send {
@@ -68,9 +66,7 @@ pub(super) struct Task<Q, F, S> {
     slot: fn(&mut Evidence) -> &mut Slot<Q, F>,
     /// For a probe that does not ask everything each time.
     thrift: Option<Thrift<Q, F>>,
-    board: Arc<Board>,
-    questions: watch::Receiver<Questions>,
-    gate: Arc<Gate>,
+    tools: Tools,
 }
 
 /// Why a question is asked now.
@@ -94,74 +90,59 @@ pub(super) struct Thrift<Q, F> {
 
 /// The directory's.
 pub(super) fn directory(
-    settings: &directory::Settings,
-    parts: &Parts,
-    board: &Arc<Board>,
-    questions: &watch::Receiver<Questions>,
-    gate: &Arc<Gate>,
+    settings: directory::Settings,
+    every: Duration,
+    tools: Tools,
 ) -> Task<DirectoryQuestion, DirectoryFacts, directory::Session> {
-    let own = settings.clone();
     let servers = u32::try_from(settings.max_servers).unwrap_or(u32::MAX).saturating_add(6);
     Task {
-        due: Due::new(Probe::Directory, parts.intervals.directory),
+        due: Due::new(Probe::Directory, every),
         guard: settings.timeout.saturating_mul(servers),
-        make: Box::new(move || directory::Session::new(own.clone())),
         identity: Some(Identity::of_account(settings.identity())),
+        make: Box::new(move || directory::Session::new(settings.clone())),
         pick: |questions| questions.directory.clone(),
         is_part_of: DirectoryQuestion::is_part_of,
         slot: |evidence| &mut evidence.directory,
         thrift: None,
-        board: Arc::clone(board),
-        questions: questions.clone(),
-        gate: Arc::clone(gate),
+        tools,
     }
 }
 
 /// DNS's.
 pub(super) fn dns(
-    settings: &dns::Settings,
-    parts: &Parts,
-    board: &Arc<Board>,
-    questions: &watch::Receiver<Questions>,
-    gate: &Arc<Gate>,
+    settings: dns::Settings,
+    every: Duration,
+    tools: Tools,
 ) -> Task<DnsQuestion, DnsFacts, dns::Session> {
-    let own = settings.clone();
     Task {
-        due: Due::new(Probe::Dns, parts.intervals.dns),
+        due: Due::new(Probe::Dns, every),
         guard: Duration::from_secs(120),
-        make: Box::new(move || dns::Session::new(own.clone())),
+        make: Box::new(move || dns::Session::new(settings.clone())),
         identity: None,
         pick: |questions| questions.dns.clone(),
         is_part_of: DnsQuestion::is_part_of,
         slot: |evidence| &mut evidence.dns,
         thrift: None,
-        board: Arc::clone(board),
-        questions: questions.clone(),
-        gate: Arc::clone(gate),
+        tools,
     }
 }
 
 /// The KDCs'.
 pub(super) fn ticket(
-    settings: &ticket::Settings,
-    parts: &Parts,
-    board: &Arc<Board>,
-    questions: &watch::Receiver<Questions>,
-    gate: &Arc<Gate>,
+    settings: ticket::Settings,
+    every: Duration,
+    tools: Tools,
 ) -> Task<TicketQuestion, TicketFacts, ticket::Session> {
-    let own = settings.clone();
     Task {
-        due: Due::new(Probe::Ticket, parts.intervals.ticket),
+        due: Due::new(Probe::Ticket, every),
         guard: settings.timeout.saturating_mul(8),
-        make: Box::new(move || ticket::Session::new(own.clone())),
         identity: Some(Identity::of_account(settings.identity())),
+        make: Box::new(move || ticket::Session::new(settings.clone())),
         pick: |questions| questions.ticket.clone(),
         is_part_of: TicketQuestion::is_part_of,
         slot: |evidence| &mut evidence.ticket,
         thrift: Some(Thrift { part: tickets::part, whole: tickets::whole, most_grown: MOST_GROWN }),
-        board: Arc::clone(board),
-        questions: questions.clone(),
-        gate: Arc::clone(gate),
+        tools,
     }
 }
 
@@ -171,25 +152,20 @@ const MOST_GROWN: usize = 6;
 
 /// This machine's.
 pub(super) fn host(
-    settings: &host::Settings,
-    parts: &Parts,
-    board: &Arc<Board>,
-    questions: &watch::Receiver<Questions>,
-    gate: &Arc<Gate>,
+    settings: host::Settings,
+    every: Duration,
+    tools: Tools,
 ) -> Task<(), Machine, host::Settings> {
-    let own = settings.clone();
     Task {
-        due: Due::new(Probe::Host, parts.intervals.host),
+        due: Due::new(Probe::Host, every),
         guard: Duration::from_secs(30),
-        make: Box::new(move || own.clone()),
+        make: Box::new(move || settings.clone()),
         identity: None,
         pick: |_| Ok(()),
         is_part_of: |(), ()| true,
         slot: |evidence| &mut evidence.host,
         thrift: None,
-        board: Arc::clone(board),
-        questions: questions.clone(),
-        gate: Arc::clone(gate),
+        tools,
     }
 }
 
@@ -203,11 +179,11 @@ where
     let mut session = (task.make)();
     // The first question is asked as soon as there is one: the first wait is for the second process of a fleet.
     let mut last: Option<(Q, Instant)> = None;
-    let mut n_grown = 0;
+    let (mut n_grown, mut n_asked) = (0, 0);
     loop {
-        let question = (task.pick)(&task.questions.borrow_and_update());
+        let question = (task.pick)(&task.tools.questions.borrow_and_update());
         let Ok(question) = question else {
-            if task.questions.changed().await.is_err() {
+            if task.tools.questions.changed().await.is_err() {
                 return;
             }
             continue;
@@ -215,24 +191,25 @@ where
         let has_grown = last.as_ref().is_some_and(|(asked, _)| !(task.is_part_of)(&question, asked));
         let may_hurry = task.thrift.as_ref().is_none_or(|thrift| n_grown < thrift.most_grown);
         let start = match &last {
-            Some((_, started)) if has_grown && may_hurry => task.due.at.min(*started + GROWN_AFTER),
+            Some((_, started)) if has_grown && may_hurry => task.due.at.min(*started + grown_after(n_asked)),
             Some(_) | None => task.due.at,
         };
         tokio::select! {
             () = tokio::time::sleep_until(start) => {}
-            changed = task.questions.changed() => {
+            changed = task.tools.questions.changed() => {
                 if changed.is_err() {
                     return;
                 }
                 continue;
             }
         }
-        let turn = task.gate.turn(task.identity.as_ref()).await;
-        if !task.gate.is_open(task.identity.as_ref()) {
+        let turn = task.tools.gate.turn(task.identity.as_ref()).await;
+        if !task.tools.gate.is_open(task.identity.as_ref()) {
             drop(turn);
             tokio::time::sleep(PARKED_POLL).await;
             continue;
         }
+        n_asked += 1;
         let started = Instant::now();
         let is_due = started >= task.due.at;
         let asked = task.part(&question, if is_due { Occasion::Due } else { Occasion::Grown });
@@ -248,12 +225,12 @@ where
             task.due.at = due;
         }
         n_grown = if is_due { 0 } else { n_grown + 1 };
-        task.gate.note(task.identity.as_ref(), &summary);
+        task.tools.gate.note(task.identity.as_ref(), &summary);
         drop(turn);
         last = Some((question.clone(), started));
         let took = started.elapsed();
         let whole = task.thrift.as_ref().map(|thrift| thrift.whole);
-        task.board.write(|evidence| {
+        task.tools.board.write(|evidence| {
             let slot = (task.slot)(evidence);
             let outcome = outcome.map(|facts| match whole {
                 Some(whole) => whole(&question, slot, facts),
@@ -268,9 +245,10 @@ impl<Q: Clone, F, S> Task<Q, F, S> {
     /// What of the question is asked now.
     fn part(&self, question: &Q, occasion: Occasion) -> Q {
         match &self.thrift {
-            Some(thrift) => {
-                self.board.look(|evidence| (thrift.part)(question, (self.slot)(evidence), occasion, now()))
-            }
+            Some(thrift) => self
+                .tools
+                .board
+                .look(|evidence| (thrift.part)(question, (self.slot)(evidence), occasion, now())),
             None => question.clone(),
         }
     }

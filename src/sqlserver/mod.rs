@@ -22,3 +22,4 @@ pub mod traffic;
 pub use error::Error;
 pub use session::{NtlmWish, Session};
 pub use settings::{Address, Encryption, Login, Settings};
+pub use traffic::Tally;

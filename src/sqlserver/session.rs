@@ -90,6 +90,18 @@ impl Session {
         self
     }
 
+    /// Goes on counting new connections from here.
+    #[must_use]
+    pub fn with_tally(mut self, tally: Tally) -> Self {
+        self.tally = tally;
+        self
+    }
+
+    /// New connections counted so far.
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+
     /// What the session was made from.
     pub fn settings(&self) -> &Settings {
         &self.settings

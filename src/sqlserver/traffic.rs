@@ -31,6 +31,11 @@ impl Default for Tally {
 }
 
 impl Tally {
+    /// Goes on from these numbers, without a watermark: what came meanwhile is not known, or it may be another server.
+    pub fn resumed(opened: BTreeMap<(AuthScheme, Origin), u64>, gaps: u64) -> Self {
+        Self { opened, gaps, ..Self::default() }
+    }
+
     /// The watermark to ask with; `None` before the first look, which counts nothing.
     pub fn since(&self) -> Option<LocalDays> {
         self.since

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use tokio::time::Instant;
 
-use crate::metrics::{self, Build, Whole, render};
+use crate::metrics::{self, Build, Configured, Whole, render};
 use crate::pipeline::Assessment;
 
 use super::negotiate::Format;
@@ -22,7 +22,6 @@ const SHARED_FOR: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Bodies {
     build: Build,
-    configured_at: f64,
     latest: Mutex<Option<Latest>>,
 }
 
@@ -30,32 +29,36 @@ pub(super) struct Bodies {
 struct Latest {
     at: Instant,
     of: Arc<Assessment>,
+    configured: Configured,
     page: render::Page,
     ready: Vec<(Format, bool, Bytes)>,
 }
 
 impl Bodies {
-    pub(super) const fn new(build: Build, configured_at: f64) -> Self {
-        Self { build, configured_at, latest: Mutex::new(None) }
+    pub(super) const fn new(build: Build) -> Self {
+        Self { build, latest: Mutex::new(None) }
     }
 
     /// The page as bytes; `None` only if the encoder failed.
-    pub(super) fn body(&self, assessment: &Arc<Assessment>, format: Format, gzip: bool) -> Option<Bytes> {
+    pub(super) fn body(
+        &self,
+        assessment: &Arc<Assessment>,
+        configured: Configured,
+        format: Format,
+        gzip: bool,
+    ) -> Option<Bytes> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = latest
-            .as_ref()
-            .is_some_and(|latest| Arc::ptr_eq(&latest.of, assessment) && latest.at.elapsed() < SHARED_FOR);
+        let is_fresh = latest.as_ref().is_some_and(|latest| {
+            Arc::ptr_eq(&latest.of, assessment)
+                && latest.configured == configured
+                && latest.at.elapsed() < SHARED_FOR
+        });
         if !is_fresh {
             let process = metrics::read_process();
-            let whole = Whole {
-                assessment,
-                build: &self.build,
-                process: process.as_ref(),
-                configured_at: self.configured_at,
-            };
+            let whole = Whole { assessment, build: &self.build, process: process.as_ref(), configured };
             let page = render::page(metrics::collect(&whole)).ok()?;
-            *latest =
-                Some(Latest { at: Instant::now(), of: Arc::clone(assessment), page, ready: Vec::new() });
+            let (at, of) = (Instant::now(), Arc::clone(assessment));
+            *latest = Some(Latest { at, of, configured, page, ready: Vec::new() });
         }
         let latest = latest.as_mut()?;
         let made =

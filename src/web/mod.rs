@@ -8,15 +8,16 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::metrics::Build;
+use crate::metrics::{Build, Configured};
 use crate::pipeline::Assessment;
 
 mod bodies;
@@ -41,7 +42,23 @@ pub struct Settings {
     pub route_prefix: String,
     /// `web.max_requests`: requests in flight beyond it get 503.
     pub max_requests: usize,
+    /// `web.enable_lifecycle`: whether `POST /-/reload` reads the configuration again.
+    pub enable_lifecycle: bool,
 }
+
+/// What is shown, as it changes, and who takes orders.
+#[derive(Debug)]
+pub struct Feed {
+    /// The latest assessment.
+    pub latest: watch::Receiver<Arc<Assessment>>,
+    /// How loading the configuration went.
+    pub configured: watch::Receiver<Configured>,
+    /// Takes an order to read the configuration again.
+    pub reload: mpsc::Sender<Order>,
+}
+
+/// An order to read the configuration again. The answer is `Err` with every mistake if it stays as it is.
+pub type Order = oneshot::Sender<Result<(), String>>;
 
 /// A peer that does not finish its request line and headers within this is cut off; it bounds an idle connection too.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -59,7 +76,8 @@ struct Site {
     telemetry_path: String,
     build: Build,
     started: u64,
-    latest: watch::Receiver<Arc<Assessment>>,
+    enable_lifecycle: bool,
+    feed: Feed,
     bodies: Bodies,
     ready: OnceLock<()>,
     in_flight: Semaphore,
@@ -82,23 +100,24 @@ pub async fn serve(
     listeners: Vec<TcpListener>,
     settings: &Settings,
     build: Build,
-    configured_at: f64,
-    latest: watch::Receiver<Arc<Assessment>>,
+    feed: Feed,
     stop: impl Future<Output = ()>,
 ) {
+    let started = feed.configured.borrow().at.max(0.0) as u64;
     let site = Arc::new(Site {
         prefix: settings.route_prefix.clone(),
         telemetry_path: settings.telemetry_path.clone(),
         build: build.clone(),
-        started: configured_at.max(0.0) as u64,
-        latest,
-        bodies: Bodies::new(build, configured_at),
+        started,
+        enable_lifecycle: settings.enable_lifecycle,
+        feed,
+        bodies: Bodies::new(build),
         ready: OnceLock::new(),
         in_flight: Semaphore::new(settings.max_requests),
     });
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let (accepted_sender, mut accepted) = tokio::sync::mpsc::channel::<(TcpStream, SocketAddr)>(16);
+    let (accepted_sender, mut accepted) = mpsc::channel::<(TcpStream, SocketAddr)>(16);
     let mut acceptors = JoinSet::new();
     for listener in listeners {
         acceptors.spawn(accept(listener, accepted_sender.clone()));
@@ -106,19 +125,26 @@ pub async fn serve(
     drop(accepted_sender);
     let mut stop = pin!(stop);
     loop {
-        let (stream, peer) = tokio::select! {
-            next = accepted.recv() => match next {
+        // A full room must not keep us from seeing the order to stop.
+        let next = async {
+            let permit = Arc::clone(&room).acquire_owned().await.ok()?;
+            let (stream, peer) = accepted.recv().await?;
+            Some((permit, stream, peer))
+        };
+        let (permit, stream, peer) = tokio::select! {
+            next = next => match next {
                 Some(next) => next,
                 None => break,
             },
             () = &mut stop => break,
         };
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
         let Ok(local) = stream.local_addr() else { continue };
         let site = Arc::clone(&site);
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
             let site = Arc::clone(&site);
-            async move { Ok::<_, Infallible>(respond(&site, &request, Ends { local, peer })) }
+            // No page takes a body: what comes of one is not read.
+            let request = request.map(drop);
+            async move { Ok::<_, Infallible>(respond(&site, &request, Ends { local, peer }).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -139,9 +165,9 @@ pub async fn serve(
     }
 }
 
-fn respond<B>(
+async fn respond(
     site: &Site,
-    request: &hyper::Request<B>,
+    request: &hyper::Request<()>,
     ends: Ends,
 ) -> hyper::Response<http_body_util::Full<hyper::body::Bytes>> {
     let Ok(_permit) = site.in_flight.try_acquire() else {
@@ -150,11 +176,11 @@ fn respond<B>(
         reply.headers_mut().insert(hyper::header::RETRY_AFTER, hyper::header::HeaderValue::from_static("1"));
         return reply;
     };
-    routes::answer(site, request, ends)
+    routes::answer(site, request, ends).await
 }
 
 /// Accepts until nobody takes connections any more. An error (no file descriptors left, say) passes: wait and go on.
-async fn accept(listener: TcpListener, sender: tokio::sync::mpsc::Sender<(TcpStream, SocketAddr)>) {
+async fn accept(listener: TcpListener, sender: mpsc::Sender<(TcpStream, SocketAddr)>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {

@@ -1,12 +1,13 @@
 //! The demo: a small simulated domain on loopback (SQL Servers, a directory, DNS, each speaking its real protocol) from a
 //! scenario file, and the product's own `app::run` against it. Needs nothing but Rust and a C compiler.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use mssql_kerberos_exporter::cli::Arguments;
-use mssql_kerberos_exporter::config::{self, Config, Sources};
+use mssql_kerberos_exporter::cli::Flags;
+use mssql_kerberos_exporter::config::{self, Config, Errors, Sources};
 use mssql_kerberos_exporter::findings::rules;
-use mssql_kerberos_exporter::{app, install_crypto, web};
+use mssql_kerberos_exporter::{app, install_crypto, signals, web};
 use peers::scenario::Scenario;
 
 /// Where the demo listens unless its first argument says otherwise.
@@ -21,7 +22,8 @@ fn main() -> Result<(), Error> {
     let scenario = Scenario::load(&folder.join("demo.yml"))?;
     let world = scenario.start()?;
     let secrets = tempfile::tempdir()?;
-    let config = configuration(&world.config_yaml(secrets.path()), secrets.path(), &address)?;
+    let file = configuration(&world.config_yaml(secrets.path()), secrets.path(), &address)?;
+    let config = load(&file)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let listeners = web::bind(&config.web.listen_addresses)
@@ -33,8 +35,13 @@ fn main() -> Result<(), Error> {
         println!("  http://{bound}/explain               what is wrong, why, and what to do");
         println!("  http://{bound}/explain?format=json   the same for programs");
         println!("  http://{bound}/                      the landing page\n");
-        println!("Everything is simulated on this machine; stop it with Ctrl-C.");
-        app::run(&config, listeners, async {
+        println!(
+            "Everything is simulated on this machine; stop it with Ctrl-C. It reads its configuration again"
+        );
+        println!("at SIGHUP: {}", file.display());
+        let again = file.clone();
+        let reload = app::Reload { load: Arc::new(move || load(&again)), hangups: signals::hangups() };
+        app::run(&config, listeners, reload, async {
             let _ = tokio::signal::ctrl_c().await;
         })
         .await;
@@ -42,8 +49,8 @@ fn main() -> Result<(), Error> {
     })
 }
 
-/// The world's configuration with a rhythm at which changes can be watched.
-fn configuration(yaml: &str, folder: &Path, address: &str) -> Result<Config, Error> {
+/// A file with the world's configuration, with a rhythm at which changes can be watched.
+fn configuration(yaml: &str, folder: &Path, address: &str) -> Result<PathBuf, Error> {
     let rhythm = "sqlserver: { refresh: 10s }\nconnections: { refresh: 5s }\nhost: { refresh: 10s }\n";
     let yaml = yaml
         .replace("127.0.0.1:0", address)
@@ -51,7 +58,11 @@ fn configuration(yaml: &str, folder: &Path, address: &str) -> Result<Config, Err
         .replace("dns: {", "dns: { refresh: 10s,");
     let file = folder.join("config.yml");
     std::fs::write(&file, yaml + rhythm)?;
-    let arguments = Arguments::read(["demo".into(), "--config.file".into(), file.into_os_string()])?;
+    Ok(file)
+}
+
+fn load(file: &Path) -> Result<Config, Errors> {
+    let flags = Flags { config_file: Some(file.to_owned()), ..Flags::default() };
     let findings: Vec<&str> = rules::all().map(|rule| rule.name).collect();
-    Ok(config::load(&Sources::of_process(&arguments.flags, &findings))?)
+    config::load(&Sources::of_process(&flags, &findings))
 }

@@ -1,5 +1,6 @@
 //! The binary as a person runs it: output and exit code of each command.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -103,7 +104,7 @@ fn queries_lists_every_statement_and_request() {
 }
 
 #[test]
-fn healthcheck_asks_the_daemon_and_the_daemon_stops_on_sigterm() {
+fn healthcheck_asks_the_daemon_and_the_daemon_obeys_signals() {
     let world = World::start("healthy");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
@@ -122,26 +123,45 @@ fn healthcheck_asks_the_daemon_and_the_daemon_stops_on_sigterm() {
     let started = (0..100).any(|_| is_alive());
     assert!(started, "the daemon never answered");
     assert!(Path::new(&format!("/proc/{}", daemon.id())).exists());
-    Command::new("kill").args(["-TERM", &daemon.id().to_string()]).status().unwrap();
-    let status = wait(&mut daemon);
-    assert_eq!(status.code(), Some(0), "a clean stop");
     let mut log = String::new();
-    std::io::Read::read_to_string(&mut daemon.stderr.take().unwrap(), &mut log).unwrap();
-    assert!(log.contains("msg=listening") || log.contains("msg=\"listening\""), "{log}");
+    let mut lines = BufReader::new(daemon.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &daemon.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "{name}");
+    };
+    // A line that never comes ends with the process.
+    let watch = kill_later(daemon.id());
+    let mut read_until = |text: &str| {
+        let found = lines.by_ref().any(|line| {
+            log += &(line + "\n");
+            log.lines().last().is_some_and(|line| line.contains(text))
+        });
+        assert!(found, "{text}: {log}");
+    };
+    read_until("msg=listening");
+    std::fs::write(&file, world.yaml() + "acept: []\n").unwrap();
+    signal("-HUP");
+    read_until("acept: unknown key; did you mean accept?");
+    world.write(&(world.yaml() + "log: { level: warn }\n"));
+    signal("-HUP");
+    read_until("takes a restart");
+    read_until("configuration reloaded");
+    signal("-TERM");
+    read_until("msg=stopped");
+    let _ = watch.send(());
+    assert_eq!(daemon.wait().unwrap().code(), Some(0), "a clean stop");
     assert!(!log.contains(peers::scenario::READER_PASSWORD), "{log}");
 }
 
-fn wait(child: &mut std::process::Child) -> std::process::ExitStatus {
+/// Ends a process that hangs; a message calls it off.
+fn kill_later(id: u32) -> std::sync::mpsc::Sender<()> {
     let (sender, receiver) = std::sync::mpsc::channel();
-    let id = child.id();
     std::thread::spawn(move || {
-        if receiver.recv_timeout(Duration::from_secs(20)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if receiver.recv_timeout(Duration::from_secs(60)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
         }
     });
-    let status = child.wait().unwrap();
-    let _ = sender.send(());
-    status
+    sender
 }
 
 #[cfg(not(any(windows, feature = "gssapi")))]

@@ -299,6 +299,7 @@ fn every_flag_lands_at_its_key() {
             ":2",
             "--web.telemetry-path",
             "/m",
+            "--web.enable-lifecycle",
             "--web.max-requests",
             "9",
             "--web.route-prefix",
@@ -314,6 +315,7 @@ fn every_flag_lands_at_its_key() {
     assert_eq!(config.web.listen_addresses, ["127.0.0.1:1".parse().unwrap(), "0.0.0.0:2".parse().unwrap()]);
     assert_eq!((config.web.telemetry_path.as_str(), config.web.route_prefix.as_str()), ("/m", "/p"));
     assert_eq!((config.web.max_requests, config.log.level), (9, LogLevel::Warn));
+    assert!(config.web.enable_lifecycle);
     assert_eq!(config.log.format, LogFormat::Json);
 }
 

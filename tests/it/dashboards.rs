@@ -4,12 +4,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mssql_kerberos_exporter::{app, web};
-use tokio::sync::oneshot;
-
 use crate::prometheus::{Prometheus, quickly};
 use crate::scenarios::without_ports;
-use crate::world::{World, golden, tests};
+use crate::world::{Daemon, World, golden, tests};
 
 /// The demo, an availability group, and a Linux host that cannot say which account the service runs as: each an exporter.
 const SCENARIOS: &[(&str, &str)] =
@@ -21,7 +18,7 @@ const INSTANCES: &[&str] = &["HRSQL01", "DEVSQL01\\SALES", "AGSQL01", "BLINDSQL0
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_panel_shows_what_the_scenarios_say() {
-    let (mut worlds, mut stops, mut exporters, mut targets) = (vec![], vec![], vec![], vec![]);
+    let (mut worlds, mut exporters, mut targets) = (vec![], vec![], vec![]);
     for (scenario, name) in SCENARIOS {
         let world = World::start(scenario);
         let config = world.config_with(|yaml| {
@@ -33,22 +30,14 @@ async fn every_panel_shows_what_the_scenarios_say() {
             quickly(yaml)
                 .replace("connections: { refresh: 2s }", "connections: { refresh: 2s, ntlm_clients: 5 }")
         });
-        let listeners = web::bind(&config.web.listen_addresses).await.unwrap();
-        targets.push(listeners[0].local_addr().unwrap().to_string());
-        let (stop, stopped) = oneshot::channel::<()>();
-        exporters.push(tokio::spawn(async move {
-            app::run(&config, listeners, async {
-                let _ = stopped.await;
-            })
-            .await;
-        }));
-        stops.push(stop);
+        let daemon = Daemon::start(config).await;
+        targets.push(daemon.address.to_string());
+        exporters.push(daemon);
         worlds.push(world);
     }
     let shown = tokio::task::spawn_blocking(move || settled(&Prometheus::start(&targets.join(",")))).await;
-    for (stop, exporter) in stops.into_iter().zip(exporters) {
-        let _ = stop.send(());
-        exporter.await.unwrap();
+    for exporter in exporters {
+        exporter.end().await;
     }
     golden("dashboards.txt", &shown.unwrap());
 }

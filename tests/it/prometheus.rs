@@ -4,11 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mssql_kerberos_exporter::{app, web};
 use serde_json::Value;
-use tokio::sync::oneshot;
 
-use crate::world::{World, tests};
+use crate::world::{Daemon, World, tests};
 
 /// The configuration with a refresh every two seconds.
 pub(crate) fn quickly(yaml: String) -> String {
@@ -81,15 +79,8 @@ fn rows(results: &[Value], label: &str) -> Vec<(String, f64)> {
 async fn promql_returns_what_the_scenario_says() {
     let world = World::start("demo");
     let config = world.config_with(quickly);
-    let listeners = web::bind(&config.web.listen_addresses).await.unwrap();
-    let target = listeners[0].local_addr().unwrap().to_string();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let exporter = tokio::spawn(async move {
-        app::run(&config, listeners, async {
-            let _ = stopped.await;
-        })
-        .await;
-    });
+    let exporter = Daemon::start(config).await;
+    let target = exporter.address.to_string();
     let asked = tokio::task::spawn_blocking(move || {
         let prometheus = Prometheus::start(&target);
         let owned = |rows: &[(&str, f64)]| -> Vec<(String, f64)> {
@@ -141,6 +132,5 @@ async fn promql_returns_what_the_scenario_says() {
         }
     });
     asked.await.unwrap();
-    let _ = stop.send(());
-    exporter.await.unwrap();
+    exporter.end().await;
 }

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("cli", &[]),
     ("telemetry", &["cli"]),
-    ("shutdown", &[]),
+    ("signals", &[]),
     ("sqlserver", &["model"]),
     ("directory", &["model"]),
     ("dns", &["model"]),

@@ -2,42 +2,28 @@
 //! exporter over the loopback peers.
 
 use std::io::Read as _;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use mssql_kerberos_exporter::{app, web};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 
-use crate::world::World;
+use crate::world::{Daemon, World};
 
 /// A running exporter.
 struct Exporter {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    done: tokio::task::JoinHandle<()>,
+    daemon: Daemon,
     world: World,
 }
 
 impl Exporter {
     async fn start(change: impl FnOnce(String) -> String) -> Self {
         let world = World::start("duplicate_spn");
-        let config = world.config_with(change);
-        let listeners = web::bind(&config.web.listen_addresses).await.unwrap();
-        let address = listeners[0].local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let done = tokio::spawn(async move {
-            app::run(&config, listeners, async {
-                let _ = stopped.await;
-            })
-            .await;
-        });
-        Self { address, stop: Some(stop), done, world }
+        let daemon = Daemon::start(world.config_with(change)).await;
+        Self { daemon, world }
     }
 
     async fn ask(&self, request: &str) -> Reply {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut stream = TcpStream::connect(self.daemon.address).await.unwrap();
         let request = format!("{request}\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut bytes = Vec::new();
@@ -111,6 +97,8 @@ async fn methods_and_paths_are_strict() {
         ("GET /nope", 404),
         ("POST /nope", 404),
         ("GET /../etc/passwd", 404),
+        // Only where the configuration allows it.
+        ("POST /-/reload", 403),
     ] {
         let reply = exporter.ask(&format!("{request} HTTP/1.1")).await;
         assert_eq!(reply.status, status, "{request}");
@@ -182,20 +170,21 @@ async fn no_secret_is_on_any_page() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_drains_and_then_refuses() {
-    let mut exporter = Exporter::start(quick).await;
+    let exporter = Exporter::start(quick).await;
+    let address = exporter.daemon.address;
     // An idle keep-alive connection does not hold the stop up, and a request that has begun is answered.
-    let _idle = TcpStream::connect(exporter.address).await.unwrap();
-    let mut begun = TcpStream::connect(exporter.address).await.unwrap();
+    let _idle = TcpStream::connect(exporter.daemon.address).await.unwrap();
+    let mut begun = TcpStream::connect(exporter.daemon.address).await.unwrap();
     begun.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut first = [0_u8; 12];
     begun.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
-    exporter.stop.take().unwrap().send(()).unwrap();
+    exporter.daemon.stop.send(()).unwrap();
     let mut rest = Vec::new();
     tokio::time::timeout(Duration::from_secs(10), begun.read_to_end(&mut rest)).await.unwrap().unwrap();
     assert!(String::from_utf8_lossy(&rest).contains("mssql_kerberos_exporter_build_info"));
-    tokio::time::timeout(Duration::from_secs(10), &mut exporter.done).await.expect("stopped").unwrap();
-    assert!(TcpStream::connect(exporter.address).await.is_err(), "the port is closed");
+    tokio::time::timeout(Duration::from_secs(10), exporter.daemon.done).await.expect("stopped").unwrap();
+    assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,11 +209,85 @@ async fn a_scrape_waits_for_nobody() {
 async fn nonsense_on_the_socket_hurts_nobody() {
     let exporter = Exporter::start(quick).await;
     for bytes in [&b"\x16\x03\x01\x02\x00"[..], b"GET\r\n\r\n", b"\0\0\0\0\r\n\r\n", &[b'A'; 100_000]] {
-        let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+        let mut stream = TcpStream::connect(exporter.daemon.address).await.unwrap();
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
         let mut reply = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut reply)).await.unwrap();
     }
     assert_eq!(exporter.get("/-/healthy").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_takes_a_good_configuration_and_leaves_a_bad_one() {
+    let lifecycle = |yaml: String| quick(yaml).replace("web: {", "web: { enable_lifecycle: true,");
+    let exporter = Exporter::start(lifecycle).await;
+    exporter.ready().await;
+    let good = lifecycle(exporter.world.yaml());
+    let is_good = async || {
+        let text = exporter.get("/metrics").await.text();
+        let value = |name: &str| -> f64 {
+            let line =
+                text.lines().find(|line| line.starts_with(&format!("mssql_kerberos_exporter_{name} ")));
+            line.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap()
+        };
+        (
+            value("config_last_reload_successful"),
+            value("config_last_reload_success_timestamp_seconds"),
+            text.contains("mssql_instance=\"RENAMED\""),
+        )
+    };
+    let (_, loaded_at, _) = is_good().await;
+    let get = exporter.get("/-/reload").await;
+    assert!(get.status == 405 && get.head.contains("allow: post, put"), "{}", get.head);
+
+    exporter.world.write(&good.replace("name: \"SQL01\"", "nmae: \"RENAMED\""));
+    let refused = exporter.ask("POST /-/reload HTTP/1.1").await;
+    assert_eq!(refused.status, 500);
+    let told = refused.text();
+    assert!(told.contains("nmae: unknown key; did you mean") && !told.contains("password"), "{told}");
+    assert_eq!(is_good().await, (0.0, loaded_at, false), "the one in force stays");
+
+    exporter.world.write(&good.replace("name: \"SQL01\"", "name: \"RENAMED\""));
+    let taken = exporter.ask("PUT /-/reload HTTP/1.1").await;
+    assert_eq!((taken.status, taken.text().as_str()), (200, "reloaded\n"));
+    let (successful, at, is_renamed) = is_good().await;
+    assert!(successful == 1.0 && at > loaded_at && is_renamed, "{successful} {at} {is_renamed}");
+    // Ready for good, though the instance of that name has not been asked yet.
+    assert_eq!(exporter.get("/-/ready").await.status, 200);
+
+    // The same by a signal.
+    exporter.world.write(&good);
+    exporter.daemon.hangup.send(()).await.unwrap();
+    let renamed_back = async { while is_good().await.2 {} };
+    tokio::time::timeout(Duration::from_secs(30), renamed_back).await.expect("reloaded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_beyond_the_limit_are_turned_away() {
+    let narrow =
+        |yaml: String| quick(yaml).replace("web: {", "web: { enable_lifecycle: true, max_requests: 1,");
+    let exporter = Exporter::start(narrow).await;
+    // A configuration that is slow to read: a pipe that nobody has written to yet.
+    let file = exporter.world.folder.path().join("config.yml");
+    std::fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let yaml = narrow(exporter.world.yaml());
+    let one = exporter.ask("POST /-/reload HTTP/1.1");
+    let other = async {
+        let turned_away = async {
+            loop {
+                let reply = exporter.get("/metrics").await;
+                if reply.status == 503 {
+                    break reply;
+                }
+            }
+        };
+        let reply = tokio::time::timeout(Duration::from_secs(30), turned_away).await.expect("503");
+        assert!(reply.head.contains("retry-after: 1"), "{}", reply.head);
+        tokio::fs::write(&file, yaml).await.unwrap();
+    };
+    let (reloaded, ()) = tokio::join!(one, other);
+    assert_eq!(reloaded.status, 200, "{}", reloaded.text());
+    assert_eq!(exporter.get("/metrics").await.status, 200);
 }

@@ -1,17 +1,21 @@
 //! A scenario's peers, running, with the exporter's configuration for them. What every other module starts from.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mssql_kerberos_exporter::cli::Arguments;
-use mssql_kerberos_exporter::config::{self, Config, Sources};
+use mssql_kerberos_exporter::config::{self, Config, Errors, Sources};
 use mssql_kerberos_exporter::findings::rules;
-use mssql_kerberos_exporter::metrics::{self, Build, Whole, render};
+use mssql_kerberos_exporter::metrics::{self, Build, Configured, Whole, render};
 use mssql_kerberos_exporter::pipeline::Assessment;
 use mssql_kerberos_exporter::refresh;
 use mssql_kerberos_exporter::report::{self, Detail};
+use mssql_kerberos_exporter::{app, web};
 use peers::scenario::{Running, Scenario};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 /// A running scenario.
 pub(crate) struct World {
@@ -81,18 +85,62 @@ impl World {
 
 /// Loads a configuration file as the binary does.
 pub(crate) fn load(file: &Path) -> Config {
+    try_load(file).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn try_load(file: &Path) -> Result<Config, Errors> {
     let arguments =
         Arguments::read(["it".into(), "--config.file".into(), file.as_os_str().to_owned()]).unwrap();
     let findings: Vec<&str> = rules::all().map(|rule| rule.name).collect();
     let mut sources = Sources::of_process(&arguments.flags, &findings);
     sources.environment.clear();
-    config::load(&sources).unwrap_or_else(|errors| panic!("{errors}"))
+    config::load(&sources)
+}
+
+/// A running daemon.
+pub(crate) struct Daemon {
+    pub(crate) address: SocketAddr,
+    /// Tells it to read its configuration again.
+    pub(crate) hangup: mpsc::Sender<()>,
+    /// Tells it to stop.
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) done: JoinHandle<()>,
+}
+
+impl Daemon {
+    /// Serves this configuration, and reads its file again when it is told to.
+    pub(crate) async fn start(config: Config) -> Self {
+        let listeners = web::bind(&config.web.listen_addresses).await.unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let (hangup, hangups) = mpsc::channel(1);
+        let (stop, stopped) = oneshot::channel();
+        let file = config.file.clone().unwrap();
+        let reload = app::Reload { load: Arc::new(move || try_load(&file)), hangups };
+        let done = tokio::spawn(async move {
+            app::run(&config, listeners, reload, async {
+                let _ = stopped.await;
+            })
+            .await;
+        });
+        Self { address, hangup, stop, done }
+    }
+
+    /// Stops it, and waits until it has stopped.
+    pub(crate) async fn end(self) {
+        let _ = self.stop.send(());
+        self.done.await.unwrap();
+    }
 }
 
 /// The page of an assessment.
 pub(crate) fn page(assessment: &Assessment) -> render::Page {
     let build = Build { version: "0.0.0", revision: "test", rustc: "test", target: "test" };
-    let whole = Whole { assessment, build: &build, process: None, configured_at: 0.0 };
+    let whole = Whole {
+        assessment,
+        build: &build,
+        process: None,
+        configured: Configured { at: 0.0, is_latest_good: true },
+    };
     render::page(metrics::collect(&whole)).unwrap()
 }
 

@@ -5,15 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use mssql_kerberos_exporter::{app, web};
 use serde_json::Value;
-use tokio::sync::oneshot;
 
 use super::files::{path, read};
 use super::programs::Program;
 use super::source::alerts;
 use super::watches;
-use crate::world::World;
+use crate::world::{Daemon, World};
 
 /// The fenced blocks of a language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -27,18 +25,10 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 async fn five_steps_lead_to_working_alerts() {
     let world = World::start("missing_spn");
     let config = world.config();
-    let listeners = web::bind(&config.web.listen_addresses).await.unwrap();
-    let target = listeners[0].local_addr().unwrap().to_string();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let exporter = tokio::spawn(async move {
-        app::run(&config, listeners, async {
-            let _ = stopped.await;
-        })
-        .await;
-    });
+    let exporter = Daemon::start(config).await;
+    let target = exporter.address.to_string();
     tokio::task::spawn_blocking(move || walk(&target)).await.unwrap();
-    let _ = stop.send(());
-    exporter.await.unwrap();
+    exporter.end().await;
 }
 
 fn walk(target: &str) {
