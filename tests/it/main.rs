@@ -24,6 +24,8 @@ mod controllers;
 #[cfg(feature = "gssapi")]
 mod dashboards;
 
+mod demo;
+
 mod discovery;
 
 #[cfg(feature = "gssapi")]
