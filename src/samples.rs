@@ -436,6 +436,18 @@ impl Bench {
         self
     }
 
+    /// The service runs as `PARTNER\\svc_sql` of a trusted forest (`directory.also`), which holds these SPNs there; our
+    /// Global Catalog has nothing until `spns` says so.
+    pub(crate) fn abroad(mut self, spns: &[&str]) -> Self {
+        let mut account = account("svc_sql", spns);
+        account.names.domain = "PARTNER".into();
+        account.names.dn = "CN=svc_sql,CN=Users,DC=partner,DC=example".into();
+        let known = Ok(Lookup::Found(account));
+        self.facts.as_mut().unwrap().accounts.insert(AccountKey::sam(Some("partner"), "svc_sql"), known);
+        self.settings.directory.also = vec![host("partner.example")];
+        self.spns("svc_elsewhere", &[]).service_account("PARTNER\\svc_sql")
+    }
+
     /// What a domain controller of its own domain says this account has, where the Global Catalog differs.
     pub(crate) fn at_home(mut self, account: &str, spns: &[&str]) -> Self {
         self.at_home.insert(account.into(), spns.iter().map(|text| spn(text)).collect());

@@ -2,12 +2,13 @@
 //! review. Asks nobody.
 
 use std::io::{self, Write};
+use std::iter;
 
 use serde::Serialize;
 
 use crate::cli::Format;
 use crate::directory::REQUESTS;
-use crate::sqlserver::queries::{STATEMENTS, Statement};
+use crate::sqlserver::queries::{SESSION_SETUP, STATEMENTS, Statement};
 use crate::ticket;
 
 #[derive(Serialize)]
@@ -103,7 +104,20 @@ fn page() -> Page {
         rhythm: request.rhythm,
         event: request.event,
     });
-    Page { sqlserver: STATEMENTS.iter().map(sql).collect(), directory: ldap.collect(), ticket: kdc.collect() }
+    // Sent first, once for each connection.
+    let setup = SqlRow {
+        name: "session_setup",
+        why: "no statement waits long for a lock, and ours is the one to give way",
+        right_until_2019: "",
+        right_from_2022: "",
+        optional: false,
+        since_major_version: 12,
+        until_major_version: None,
+        platform: None,
+        sql: SESSION_SETUP,
+    };
+    let sqlserver = iter::once(setup).chain(STATEMENTS.iter().map(sql)).collect();
+    Page { sqlserver, directory: ldap.collect(), ticket: kdc.collect() }
 }
 
 fn table(out: &mut impl Write) -> io::Result<()> {

@@ -208,8 +208,9 @@ pub(super) fn reverse(answer: Option<&Answer>) -> Reverse {
     if names.is_empty() { Reverse::Failed(malformed("no host name in it")) } else { Reverse::Found(names) }
 }
 
-/// An SRV look-up. The target "." says that the service is decidedly not available (RFC 2782).
-pub(super) fn service(answer: Option<&Answer>) -> Service {
+/// An SRV look-up, in the order in which this process asks. The target "." says that the service is decidedly not available
+/// (RFC 2782).
+pub(super) fn service(answer: Option<&Answer>, draw: impl Fn(&Target) -> f64) -> Service {
     let (asked, records) = match answer {
         None => return Service::Failed(TOO_LATE.to_owned()),
         Some(Answer::Failed(error)) => return Service::Failed(error.to_string()),
@@ -225,18 +226,52 @@ pub(super) fn service(answer: Option<&Answer>) -> Service {
     for data in data {
         if let Data::Service { priority, weight, port, target } = data {
             is_denied |= target.is_empty();
-            targets.extend(HostName::parse(target).map(|host| (*priority, u16::MAX - *weight, host, *port)));
+            targets.extend(HostName::parse(target).map(|host| Candidate {
+                priority: *priority,
+                weight: *weight,
+                target: Target { host, port: *port },
+            }));
         }
     }
-    targets.sort_unstable();
-    targets.dedup();
     match (targets.is_empty(), is_denied) {
         (true, true) => Service::Missing,
         (true, false) => Service::Failed(malformed("no target in it")),
-        (false, _) => {
-            Service::Found(targets.into_iter().map(|(_, _, host, port)| Target { host, port }).collect())
+        (false, _) => Service::Found(choose(targets, draw)),
+    }
+}
+
+/// A target that an SRV record offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) priority: u16,
+    pub(super) weight: u16,
+    pub(super) target: Target,
+}
+
+/// RFC 2782's choice: by priority, and within one at random, each as often as its weight says; those of weight 0 last. `draw`
+/// gives the random number of a target, above 0 and at most 1. With u^(1/weight) in descending order each is first, and then first
+/// of those left, in proportion to its weight (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006):
+/// the running sums of RFC 2782 do the same. Here a target's place hangs on its own number alone, so that one that comes or
+/// goes does not shuffle the others.
+pub(super) fn choose(mut candidates: Vec<Candidate>, draw: impl Fn(&Target) -> f64) -> Vec<Target> {
+    // The logarithm of u^(1/weight) orders alike and does not run out of digits.
+    let rank = |candidate: &Candidate| match candidate.weight {
+        0 => (true, -draw(&candidate.target)),
+        weight => (false, -draw(&candidate.target).ln() / f64::from(weight)),
+    };
+    candidates.sort_by(|a, b| {
+        let ((a_last, a_rank), (b_last, b_rank)) = (rank(a), rank(b));
+        let by_chance = a_last.cmp(&b_last).then(a_rank.total_cmp(&b_rank));
+        // The same target twice counts once, at its better place.
+        a.priority.cmp(&b.priority).then(by_chance).then_with(|| a.target.cmp(&b.target))
+    });
+    let mut chosen: Vec<Target> = Vec::new();
+    for candidate in candidates {
+        if !chosen.contains(&candidate.target) {
+            chosen.push(candidate.target);
         }
     }
+    chosen
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the answers mean, as tables.
 
 use super::*;
+use crate::dns::lot::Lot;
 
 fn host(text: &str) -> HostName {
     HostName::parse(text).unwrap()
@@ -161,7 +162,7 @@ fn a_reverse_answer() {
 }
 
 #[test]
-fn services_are_sorted_by_priority_then_weight() {
+fn services_are_sorted_by_priority_then_chance() {
     let owner = "_ldap._tcp.corp";
     let target = |name: &str| Target { host: host(name), port: 389 };
     let table = [
@@ -176,9 +177,85 @@ fn services_are_sorted_by_priority_then_weight() {
         (timed_out(), Service::Failed("no answer within 2000 ms".to_owned())),
     ];
     for (answer, expected) in table {
-        assert_eq!(service(Some(&answer)), expected, "{answer:?}");
+        assert_eq!(service(Some(&answer), |_| 0.5), expected, "{answer:?}");
     }
-    assert!(matches!(service(None), Service::Failed(text) if text.starts_with("not asked: ")));
+    assert!(matches!(service(None, |_| 0.5), Service::Failed(text) if text.starts_with("not asked: ")));
+}
+
+/// Priority, weight and random number of a, b, c … → order. Where numbers are alike the weight decides.
+#[test]
+fn the_choice_among_targets() {
+    let table: [(&[(u16, u16, f64)], &str); 8] = [
+        (&[(0, 100, 0.5), (0, 100, 0.6)], "ba"),
+        (&[(0, 100, 0.6), (0, 100, 0.5)], "ab"),
+        // A lower priority is never asked before a higher one, however heavy and lucky.
+        (&[(1, 65_535, 1.0), (0, 1, 0.1)], "ba"),
+        (&[(0, 10, 0.5), (0, 100, 0.5), (0, 50, 0.5)], "bca"),
+        // 0.5^(1/10) is 0.93, 0.9^(1/1) is 0.9.
+        (&[(0, 1, 0.9), (0, 10, 0.5)], "ba"),
+        (&[(0, 1, 0.95), (0, 10, 0.5)], "ab"),
+        // Weight 0 comes after every other weight, and among its like at random.
+        (&[(0, 0, 1.0), (0, 1, 0.001), (0, 0, 0.2), (1, 9, 1.0)], "bacd"),
+        (&[(0, 0, 0.2), (0, 0, 0.3)], "ba"),
+    ];
+    for (records, expected) in table {
+        let name = |at: usize| char::from(b'a' + u8::try_from(at).unwrap()).to_string();
+        let candidates = records.iter().enumerate().map(|(at, (priority, weight, _))| Candidate {
+            priority: *priority,
+            weight: *weight,
+            target: Target { host: host(&name(at)), port: 389 },
+        });
+        let number = |target: &Target| records[usize::from(target.host.as_str().as_bytes()[0] - b'a')].2;
+        let chosen = choose(candidates.collect(), number);
+        let order: String = chosen.iter().map(|target| target.host.as_str()).collect();
+        assert_eq!(order, expected, "{records:?}");
+    }
+}
+
+#[test]
+fn a_target_is_first_as_often_as_its_weight_says() {
+    let candidate = |name: &str, weight| Candidate {
+        priority: 0,
+        weight,
+        target: Target { host: host(name), port: 389 },
+    };
+    let all = [candidate("a", 10), candidate("b", 30), candidate("c", 60), candidate("d", 0)];
+    let (mut firsts, mut seconds) = ([0_u32; 4], [0_u32; 4]);
+    const PROCESSES: u32 = 20_000;
+    for seed in 0..PROCESSES {
+        let order = choose(all.to_vec(), Lot(u64::from(seed)).of());
+        let place = |at: usize| usize::from(order[at].host.as_str().as_bytes()[0] - b'a');
+        firsts[place(0)] += 1;
+        seconds[place(1)] += 1;
+        assert_eq!(place(3), 3, "weight 0 is last");
+    }
+    let close = |count: u32, share: f64| (f64::from(count) / f64::from(PROCESSES) - share).abs() < 0.015;
+    assert!(close(firsts[0], 0.1) && close(firsts[1], 0.3) && close(firsts[2], 0.6), "{firsts:?}");
+    // Of the others in proportion again: b after a with 30/90, after c with 30/40.
+    assert!(close(seconds[1], 0.1 * 30.0 / 90.0 + 0.6 * 30.0 / 40.0), "{seconds:?}");
+}
+
+#[test]
+fn one_process_keeps_its_order_also_when_a_target_goes() {
+    let candidate = |name: String| Candidate {
+        priority: 0,
+        weight: 100,
+        target: Target { host: host(&name), port: 389 },
+    };
+    let all: Vec<Candidate> = (0..8).map(|n| candidate(format!("dc{n}.corp"))).collect();
+    let mut orders = std::collections::BTreeSet::new();
+    for seed in 0..50 {
+        let order = choose(all.clone(), Lot(seed).of());
+        let mut turned = all.clone();
+        turned.reverse();
+        turned.push(all[0].clone());
+        assert_eq!(choose(turned, Lot(seed).of()), order, "the order of the answer does not count");
+        let fewer = choose(all.iter().skip(1).cloned().collect(), Lot(seed).of());
+        let without: Vec<Target> = order.iter().filter(|target| **target != all[0].target).cloned().collect();
+        assert_eq!(fewer, without);
+        orders.insert(order);
+    }
+    assert!(orders.len() > 40, "processes differ: {}", orders.len());
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod error;
 
 mod client;
 
+mod lot;
+
 mod decode;
 
 mod session;

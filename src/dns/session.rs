@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -10,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
 use super::decode::{self, Answer, Kind, Look};
+use super::lot::Lot;
 use super::{CONCURRENT, MAX_ADDRESSES, MAX_NAMES, MAX_SERVICES, REFRESH_LIMIT, Settings};
 use crate::model::dns::{DnsFacts, DnsQuestion, Forward, Reverse, Service};
 use crate::model::host::HostName;
@@ -19,12 +21,16 @@ use crate::model::observed::Failure;
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
+    lot: Lot,
 }
+
+/// Of the whole process: a reload makes a new session, and the servers in use stay.
+static LOT: LazyLock<Lot> = LazyLock::new(Lot::cast);
 
 impl Session {
     /// A session with these servers.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self { settings, lot: *LOT }
     }
 
     /// Looks all of it up.
@@ -68,7 +74,7 @@ impl Session {
         for (service, not) in asked_services {
             let found = match not {
                 Some(why) => Service::Failed(why),
-                None => decode::service(round.answer(service, Kind::Srv)),
+                None => decode::service(round.answer(service, Kind::Srv), self.lot.of()),
             };
             facts.services.insert(service.clone(), found);
         }

@@ -59,10 +59,13 @@ pub struct JudgedSpn {
     pub expected: Expected,
     /// Its state.
     pub status: Status,
-    /// Every account of the forest that holds it, in order of SID; a gap if the search was not complete.
+    /// Every account of the forest that holds it, and the right one also if it lives in another forest, in order of SID; a
+    /// gap if the search was not complete.
     pub holders: Known<Vec<AccountNames>>,
-    /// On the right account when read at home, not yet in the Global Catalog.
+    /// On the right account when read at home, not yet in the Global Catalog of its forest, which is ours.
     pub is_lagging: bool,
+    /// On the right account, which lives in another forest: it is among `holders`, and no duplicate.
+    pub is_held_abroad: bool,
 }
 
 impl JudgedSpn {
@@ -86,11 +89,18 @@ impl JudgedSpn {
             .filter(move |holder| Some(&holder.sid) != right.as_ref())
     }
 
+    /// How many accounts of this forest hold it; other forests never count.
+    pub fn copies(&self) -> Known<usize> {
+        let holders = self.holders.as_ref().map_err(Clone::clone)?;
+        Ok(holders.len().saturating_sub(usize::from(self.is_held_abroad)))
+    }
+
     /// Whether the right account holds it, also when somebody else does too.
     pub fn is_present(&self, right: Option<&Sid>) -> Option<bool> {
         match (&self.status, &self.holders, right) {
             (Status::Good, _, _) => Some(true),
-            (Status::Missing | Status::Misplaced, _, _) => Some(false),
+            (Status::Misplaced, _, _) => Some(self.is_held_abroad),
+            (Status::Missing, _, _) => Some(false),
             (Status::Duplicate, Ok(holders), Some(right)) => {
                 Some(holders.iter().any(|holder| holder.sid == *right))
             }
@@ -118,77 +128,116 @@ pub fn judge(
     account: &Known<&Account>,
     settling: &Settling,
 ) -> JudgedSpn {
-    let (holders, is_lagging) = match testimony.and_then(|said| holders(&expected.spn, said, account)) {
+    let held = match testimony.and_then(|said| Held::of(&expected.spn, said, account)) {
         Ok(known) => known,
         Err(gap) => {
             let status = Status::Unknown(gap.clone());
-            return JudgedSpn { expected, status, holders: Err(gap), is_lagging: false };
+            return JudgedSpn {
+                expected,
+                status,
+                holders: Err(gap),
+                is_lagging: false,
+                is_held_abroad: false,
+            };
         }
     };
-    let status = match (status(&expected.spn, &holders, account), settling) {
+    let status = match (held.status(&expected.spn, account), settling) {
         (Status::Missing | Status::Misplaced | Status::Duplicate, Some(gap)) => Status::Unknown(gap.clone()),
         (status, _) => status,
     };
-    let is_lagging = is_lagging && status == Status::Good;
-    JudgedSpn { expected, status, holders: Ok(holders.into_values().collect()), is_lagging }
-}
-
-fn status(spn: &Spn, holders: &BTreeMap<Sid, AccountNames>, account: &Known<&Account>) -> Status {
-    // Two accounts are a duplicate whoever the right one is; it wins over misplaced.
-    if holders.len() > 1 {
-        return Status::Duplicate;
-    }
-    let account = match account {
-        Ok(account) => account,
-        Err(gap) => return Status::Unknown(gap.clone()),
-    };
-    if holders.contains_key(&account.names.sid) {
-        return Status::Good;
-    }
-    // The account's own attribute must have been read, and be without it, before "missing" may be said.
-    match &account.spns {
-        Err(gap) => Status::Unknown(gap.clone()),
-        Ok(own) if own.contains(spn) => Status::Good,
-        Ok(_) if holders.is_empty() => Status::Missing,
-        Ok(_) => Status::Misplaced,
+    let is_lagging = held.ours == Ours::Lagging && status == Status::Good;
+    let is_held_abroad = held.ours == Ours::Abroad;
+    JudgedSpn {
+        expected,
+        status,
+        holders: Ok(held.holders.into_values().collect()),
+        is_lagging,
+        is_held_abroad,
     }
 }
 
-/// The accounts that hold it, by SID, after what was read at home has corrected the Global Catalog; and whether the
-/// Global Catalog lags behind.
-fn holders(
-    spn: &Spn,
-    said: Testimony<'_>,
-    account: &Known<&Account>,
-) -> Known<(BTreeMap<Sid, AccountNames>, bool)> {
-    if !said.question.spns.contains(spn) {
-        return Err(Gap::peer_failed(format!("{} has not been looked up yet", spn.label())));
+/// Who holds an SPN.
+struct Held {
+    /// By SID, after what was read at home has corrected the Global Catalog.
+    holders: BTreeMap<Sid, AccountNames>,
+    ours: Ours,
+}
+
+/// How the right account comes to be among the holders.
+#[derive(PartialEq)]
+enum Ours {
+    /// As the Global Catalog has it, or it holds nothing.
+    AsCatalogued,
+    /// Its own domain, which is of this forest, says so; the Global Catalog does not yet.
+    Lagging,
+    /// It lives in another forest, whose accounts our Global Catalog never has.
+    Abroad,
+    /// The Global Catalog does not have it, and why cannot be told.
+    Doubtful(Gap),
+}
+
+impl Held {
+    fn of(spn: &Spn, said: Testimony<'_>, account: &Known<&Account>) -> Known<Self> {
+        if !said.question.spns.contains(spn) {
+            return Err(Gap::peer_failed(format!("{} has not been looked up yet", spn.label())));
+        }
+        let found = said.facts.holders.as_ref().map_err(Clone::clone)?;
+        let mut holders: BTreeMap<Sid, AccountNames> = found
+            .iter()
+            .filter(|holder| holder.spns.contains(spn))
+            .map(|holder| (holder.names.sid.clone(), holder.names.clone()))
+            .collect();
+        let mut ours = Ours::AsCatalogued;
+        if let Ok(account) = account
+            && let Ok(own) = &account.spns
+        {
+            let sid = &account.names.sid;
+            if !own.contains(spn) {
+                holders.remove(sid);
+            } else if !holders.contains_key(sid) {
+                holders.insert(sid.clone(), account.names.clone());
+                ours = match said.facts.is_of_forest(&account.names) {
+                    Ok(true) => Ours::Lagging,
+                    Ok(false) => Ours::Abroad,
+                    Err(gap) => Ours::Doubtful(gap),
+                };
+            }
+        }
+        Ok(Self { holders, ours })
     }
-    let found = said.facts.holders.as_ref().map_err(Clone::clone)?;
-    let mut holders: BTreeMap<Sid, AccountNames> = found
-        .iter()
-        .filter(|holder| holder.spns.contains(spn))
-        .map(|holder| (holder.names.sid.clone(), holder.names.clone()))
-        .collect();
-    let mut is_lagging = false;
-    if let Ok(account) = account
-        && let Ok(own) = &account.spns
-    {
-        let sid = &account.names.sid;
-        if !own.contains(spn) {
-            holders.remove(sid);
-        } else if !holders.contains_key(sid) {
-            is_lagging = true;
-            holders.insert(sid.clone(), account.names.clone());
+
+    fn status(&self, spn: &Spn, account: &Known<&Account>) -> Status {
+        match (&self.ours, self.holders.len()) {
+            // Held by the right account in its own forest and by one of ours: no duplicate, as other forests never count, and
+            // not good, as somebody else holds it here. Whoever asks in this forest is answered from this forest, with a
+            // ticket for the only holder it has, which the service cannot decrypt: just what misplaced means to clients.
+            (Ours::Abroad, 2) => return Status::Misplaced,
+            (Ours::Doubtful(gap), 2) => return Status::Unknown(gap.clone()),
+            // Two accounts are a duplicate whoever the right one is; it wins over misplaced.
+            (_, 2..) => return Status::Duplicate,
+            (_, _) => {}
+        }
+        let account = match account {
+            Ok(account) => account,
+            Err(gap) => return Status::Unknown(gap.clone()),
+        };
+        if self.holders.contains_key(&account.names.sid) {
+            return Status::Good;
+        }
+        // The account's own attribute must have been read, and be without it, before "missing" may be said.
+        match &account.spns {
+            Err(gap) => Status::Unknown(gap.clone()),
+            Ok(own) if own.contains(spn) => Status::Good,
+            Ok(_) if self.holders.is_empty() => Status::Missing,
+            Ok(_) => Status::Misplaced,
         }
     }
-    Ok((holders, is_lagging))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples;
+    use crate::samples::{self, PORT};
 
     /// SPN on these accounts in the Global Catalog; own list readable and with or without it → status.
     #[test]
@@ -218,6 +267,41 @@ mod tests {
         assert_eq!((judged.status, judged.is_lagging), (Status::Good, true));
     }
 
+    /// The right account lives in another forest: held by it; by these of ours → status, accounts of this forest.
+    #[test]
+    fn an_account_of_another_forest_neither_lags_nor_counts() {
+        for (in_gc, own_list, status, copies, present) in [
+            (vec![], Some(true), "good", 0, Some(true)),
+            (vec![], Some(false), "missing", 0, Some(false)),
+            (vec!["svc_old"], Some(false), "misplaced", 1, Some(false)),
+            // Clients of our forest get the wrong ticket, those of the other the right one.
+            (vec!["svc_old"], Some(true), "misplaced", 1, Some(true)),
+            (vec!["svc_old", "svc_new"], Some(true), "duplicate", 2, Some(true)),
+            (vec!["svc_old", "svc_new"], Some(false), "duplicate", 2, Some(false)),
+            (vec!["svc_old"], None, "unknown", 1, None),
+        ] {
+            let judged = judge_in("DC=partner,DC=example", &in_gc, own_list, |_| {});
+            assert_eq!(judged.status.name(), status, "{in_gc:?} {own_list:?}");
+            assert_eq!((judged.copies(), judged.is_lagging), (Ok(copies), false), "{in_gc:?} {own_list:?}");
+            let right = judged.is_present(Some(&samples::sid("svc_sql")));
+            assert_eq!(right, present, "{in_gc:?} {own_list:?}");
+        }
+    }
+
+    #[test]
+    fn a_forest_that_is_not_known_makes_neither_lag_nor_duplicate() {
+        let blind =
+            |facts: &mut DirectoryFacts| facts.domains = Err(Gap::no_permission("crossRefs are hidden"));
+        let elsewhere = |in_gc: &[&str]| judge_in("DC=partner,DC=example", in_gc, Some(true), blind);
+        let judged = elsewhere(&[]);
+        assert_eq!((judged.status, judged.is_lagging), (Status::Good, false));
+        assert_eq!(elsewhere(&["svc_old"]).status.name(), "unknown");
+        assert_eq!(elsewhere(&["svc_old", "svc_new"]).status.name(), "duplicate");
+        // Our own domain is of our forest whatever can be read.
+        let judged = judge_in("DC=corp,DC=contoso,DC=com", &[], Some(true), blind);
+        assert_eq!((judged.status, judged.is_lagging), (Status::Good, true));
+    }
+
     #[test]
     fn not_asked_is_unknown() {
         assert_eq!(judge_sample(&[], Some(false), false, None).status.name(), "unknown");
@@ -231,20 +315,49 @@ mod tests {
     }
 
     fn judge_sample(in_gc: &[&str], own_list: Option<bool>, asked: bool, settling: Settling) -> JudgedSpn {
-        let spn = Spn::parse("MSSQLSvc/sql01.corp.contoso.com:1433").unwrap();
-        let mut question = DirectoryQuestion::default();
-        if asked {
-            question.spns.insert(spn.clone());
-        }
+        let question = if asked { question() } else { DirectoryQuestion::default() };
+        judge_by(&question, &facts(in_gc), &account(own_list), &settling)
+    }
+
+    /// The right account lives in the domain of this naming context.
+    fn judge_in(
+        context: &str,
+        in_gc: &[&str],
+        own_list: Option<bool>,
+        change: impl FnOnce(&mut DirectoryFacts),
+    ) -> JudgedSpn {
+        let (mut facts, mut account) = (facts(in_gc), account(own_list));
+        change(&mut facts);
+        account.names.dn = format!("CN=svc_sql,CN=Users,{context}");
+        judge_by(&question(), &facts, &account, &None)
+    }
+
+    fn judge_by(
+        question: &DirectoryQuestion,
+        facts: &DirectoryFacts,
+        account: &Account,
+        settling: &Settling,
+    ) -> JudgedSpn {
+        judge(samples::expected(PORT), Ok(Testimony { question, facts }), &Ok(account), settling)
+    }
+
+    fn question() -> DirectoryQuestion {
+        DirectoryQuestion { spns: [samples::spn(PORT)].into(), ..DirectoryQuestion::default() }
+    }
+
+    fn facts(in_gc: &[&str]) -> DirectoryFacts {
         let mut facts = samples::directory();
-        facts.holders = Ok(in_gc.iter().map(|name| samples::holder(name, &[spn.as_str()])).collect());
+        facts.holders = Ok(in_gc.iter().map(|name| samples::holder(name, &[PORT])).collect());
+        facts
+    }
+
+    fn account(own_list: Option<bool>) -> Account {
         let mut account = samples::account("svc_sql", &[]);
         account.spns = match own_list {
             None => Err(Gap::no_permission("servicePrincipalName of svc_sql is hidden")),
-            Some(true) => Ok(vec![spn.clone()]),
+            Some(true) => Ok(vec![samples::spn(PORT)]),
             Some(false) => Ok(vec![]),
         };
-        let testimony = Ok(Testimony { question: &question, facts: &facts });
-        judge(samples::expected(spn.as_str()), testimony, &Ok(&account), &settling)
+        account
     }
 }

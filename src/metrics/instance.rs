@@ -16,10 +16,11 @@ pub(super) const FAMILIES: &[Family] = &[
         source: Source::Instance(info),
     },
     Family {
+        // A session ends on the active node whoever asks: what a passive node does is not to be seen through SQL.
         name: "instance_active",
         kind: Kind::Gauge,
         labels: &[],
-        help: "Whether the instance runs here; 0 on the passive node of a cluster. Cached.",
+        help: "1 while the instance answers; never 0, as a cluster answers from its active node. Cached.",
         cap: 1,
         source: Source::Instance(|view, rows| {
             if facts(view).is_ok() {
@@ -78,7 +79,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "listener_info",
         kind: Kind::Info,
         labels: &["address", "port", "kind"],
-        help: "TCP ports the instance listens on (sys.dm_tcp_listener_states). Cached.",
+        help: "TCP ports the instance listens on; none whose kind the registry does not tell. Cached.",
         cap: 32,
         source: Source::Instance(listeners),
     },
@@ -137,10 +138,11 @@ fn info(view: &View<'_>, rows: &mut Rows) {
 fn listeners(view: &View<'_>, rows: &mut Rows) {
     let Ok(ports) = &view.instance.picture.ports else { return };
     for live in &ports.live {
+        // Where the configuration cannot be read the kind is not known, and no sample says one.
         let kind = match live.is_dynamic {
             Ok(true) => "dynamic",
             Ok(false) => "static",
-            Err(_) => "unknown",
+            Err(_) => continue,
         };
         let port = live.port.to_string();
         if live.addresses.is_empty() {

@@ -32,8 +32,8 @@ pub(super) const FAMILIES: &[Family] = &[
         cap: MOST_SPNS,
         source: Source::Instance(|view, rows| {
             each(view, |spn, _, labels| {
-                if let (Ok(holders), false) = (&spn.holders, matches!(spn.status, Status::Unknown(_))) {
-                    rows.add(labels, holders.len().saturating_sub(1) as f64);
+                if let (Ok(copies), false) = (spn.copies(), matches!(spn.status, Status::Unknown(_))) {
+                    rows.add(labels, copies.saturating_sub(1) as f64);
                 }
             });
         }),

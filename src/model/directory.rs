@@ -93,6 +93,20 @@ impl DirectoryFacts {
         };
         known.filter(is_home).max_by_key(|name| name.len()).and_then(HostName::parse)
     }
+
+    /// Whether this account lives in our forest: the Global Catalog has no other ones.
+    ///
+    /// # Errors
+    /// Why the domains of the forest are not known, where the account is not of our own domain.
+    pub fn is_of_forest(&self, account: &AccountNames) -> Known<bool> {
+        let home = self.domain_of(account);
+        let is_home = |name: &str| home.as_ref().is_some_and(|home| home.as_str().eq_ignore_ascii_case(name));
+        if is_home(&self.server.domain) {
+            return Ok(true);
+        }
+        let domains = self.domains.as_ref().map_err(Clone::clone)?;
+        Ok(domains.iter().any(|domain| is_home(&domain.dns_name)))
+    }
 }
 
 /// The domain controller in use.

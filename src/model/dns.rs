@@ -69,7 +69,7 @@ pub enum Reverse {
 /// An SRV look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Service {
-    /// By priority, then weight (RFC 2782), heaviest first.
+    /// By priority, then at random by weight (RFC 2782), in the same order for the life of the process.
     Found(Vec<Target>),
     /// NXDOMAIN or NODATA.
     Missing,
@@ -78,7 +78,7 @@ pub enum Service {
 }
 
 /// One SRV target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
     /// Host.
     pub host: HostName,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use mssql_kerberos_exporter::sqlserver::queries::SESSION_SETUP;
 use peers::tds::Behaviour;
 
 use crate::world::World;
@@ -97,6 +98,8 @@ fn queries_lists_every_statement_and_request() {
         serde_json::from_slice(&run(&["queries", "--format", "json"]).stdout).unwrap();
     let statements = json["sqlserver"].as_array().unwrap();
     assert!(statements.len() > 10, "{json:#}");
+    assert_eq!(statements[0]["sql"], SESSION_SETUP, "the first that is sent");
+    assert!(table.contains(SESSION_SETUP), "{table}");
     for row in statements.iter().chain(json["directory"].as_array().unwrap()) {
         assert!(table.contains(row["name"].as_str().unwrap()), "{row}");
         assert!(row["why"].as_str().is_some_and(|why| !why.is_empty()), "{row}");

@@ -64,6 +64,10 @@ mod tests {
         assert_eq!(judge(Bench::new().spns("svc_sql", &[PORT])), Seen::clear());
         // Two holders are a duplicate even if the service's account is hidden from us.
         assert_eq!(judge(both().hidden("svc_sql")), Seen::applies(&[PORT]));
+        // Other forests never count: one holder here beside the right one there is no duplicate, two are.
+        let abroad = || Bench::new().abroad(&[PORT]).spns("svc_old", &[PORT]);
+        assert_eq!(judge(abroad()), Seen::clear());
+        assert_eq!(judge(abroad().spns("svc_new", &[PORT])), Seen::applies(&[PORT]));
         assert_eq!(judge(Bench::new().no_directory()), Seen::unknown());
         let partly = both().ports(&[1433, 1500]).not_asked("MSSQLSvc/sql01.corp.contoso.com:1500");
         assert_eq!(judge(partly), Seen::applies(&[PORT]).and_unknown());

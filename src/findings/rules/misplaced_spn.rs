@@ -44,6 +44,12 @@ fn subject(case: &Case<'_>, misplaced: &JudgedSpn) -> Subject {
     }
     let may_move = removals.iter().all(|change| matches!(change, Change::RemoveSpn { .. }));
     subject.changes = removals;
+    if misplaced.is_held_abroad {
+        return subject.line(
+            "the service's account holds it in its own forest, where it needs no change; clients of this forest are \
+             answered from this forest and get a ticket that the service cannot decrypt",
+        );
+    }
     // Adding it while it stays elsewhere is refused by setspn and by the domain controller.
     if may_move { proposals::add(case, misplaced, subject) } else { subject }
 }
@@ -63,6 +69,19 @@ mod tests {
         let partly = elsewhere().ports(&[1433, 1500]).not_asked("MSSQLSvc/sql01.corp.contoso.com:1500");
         assert_eq!(judge(partly), Seen::applies(&[PORT]).and_unknown());
         assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn what_the_right_account_holds_in_its_own_forest_is_only_taken_from_ours() {
+        let bench = || Bench::new().abroad(&[PORT]).spns("svc_old", &[PORT]);
+        assert_eq!(bench().judge(&super::RULE), Seen::applies(&[PORT]));
+        let taken = bench().finding(&super::RULE);
+        assert_eq!(Bench::commands(&taken.subjects[0]), [format!("setspn -D {PORT} CORP\\svc_old")]);
+        assert!(taken.subjects[0].evidence.iter().any(|line| line.contains("in its own forest")));
+        // Not even there: an SPN of ours on an account of ours, and the right one is to get it.
+        let moved = Bench::new().abroad(&[]).spns("svc_old", &[PORT]);
+        assert_eq!(moved.judge(&super::RULE), Seen::applies(&[PORT]));
+        assert_eq!(Bench::new().abroad(&[PORT]).judge(&super::RULE), Seen::clear());
     }
 
     #[test]

@@ -40,6 +40,8 @@ mod tests {
         assert_eq!(judge(lagging()), Seen::applies(&[PORT]));
         assert_eq!(judge(lagging().not_asked(NAME)), Seen::applies(&[PORT]).and_unknown());
         assert_eq!(judge(Bench::new()), Seen::clear());
+        // An account of another forest is never in our Global Catalog: nothing is on its way.
+        assert_eq!(judge(Bench::new().abroad(&[NAME, PORT])), Seen::clear());
         assert_eq!(judge(Bench::new().no_directory()), Seen::unknown());
         assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
     }
