@@ -29,6 +29,7 @@ use crate::model::settings::{
     AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds, TicketSettings,
 };
 use crate::model::spn::Spn;
+use crate::model::start::NameTranslation;
 use crate::model::ticket::{
     EncryptionType, Granted, KdcReading, KerberosError, Refusal, Ticket, TicketFacts, TicketQuestion,
 };
@@ -271,6 +272,13 @@ pub(crate) fn instance() -> Instance {
         endpoints: Ok(Vec::new()),
         linked_servers: Ok(Vec::new()),
         tcp_start_errors: Ok(false),
+        registration_refusals: Err(Gap::disabled("error log: VIEW ANY ERROR LOG is not held")),
+        running_account: Err(Gap::disabled("error log: VIEW ANY ERROR LOG is not held")),
+        name_translation: Ok(NameTranslation {
+            account: "CORP\\svc_sql".into(),
+            sid: Some(sid("svc_sql")),
+            control: Some(domain_sid(502)),
+        }),
         statements: BTreeMap::new(),
     }
 }
