@@ -29,7 +29,7 @@ use crate::model::settings::{
     AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds, TicketSettings,
 };
 use crate::model::spn::Spn;
-use crate::model::start::NameTranslation;
+use crate::model::start::{NameTranslation, RegistrationRefusal};
 use crate::model::ticket::{
     EncryptionType, Granted, KdcReading, KerberosError, Refusal, Ticket, TicketFacts, TicketQuestion,
 };
@@ -651,6 +651,31 @@ impl Bench {
         };
         change(&mut engine);
         self.with(|bench| bench.machine.engines = Ok(vec![engine]))
+    }
+
+    /// The account that the error log names as the running one.
+    pub(crate) fn logged(self, account: &str) -> Self {
+        self.with(|bench| bench.instance.running_account = Ok(account.into()))
+    }
+
+    /// An SPN that the engine could not register at its start, by the error log.
+    pub(crate) fn refusal(mut self, text: &str, code: u32) -> Self {
+        let refusal = RegistrationRefusal { spn: spn(text), code };
+        match &mut self.instance.registration_refusals {
+            Ok(refusals) => refusals.push(refusal),
+            Err(_) => self.instance.registration_refusals = Ok(vec![refusal]),
+        }
+        self
+    }
+
+    /// What SQL Server's host makes of the account's name: whether it has a SID, and whether `krbtgt` has one.
+    pub(crate) fn translated(self, account: &str, has_sid: bool, has_control: bool) -> Self {
+        let translation = NameTranslation {
+            account: account.into(),
+            sid: has_sid.then(|| sid("svc_sql")),
+            control: has_control.then(|| domain_sid(502)),
+        };
+        self.with(|bench| bench.instance.name_translation = Ok(translation))
     }
 
     /// TCP/IP off: nothing listens.
