@@ -1,15 +1,18 @@
 //! From what an instance says to what clients will ask for: its names, its live ports, the SPNs with the reason for
 //! each, and the account that has to hold them (JUDGEMENT 1, 2, 4, 5). Pure; knows nothing of who holds what.
 
+mod account;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::model::account::{AccountKey, ServiceIdentity};
 use crate::model::host::HostName;
 use crate::model::instance::{Availability, GroupListener, Instance, Listener, Platform, Purpose, Registry};
 use crate::model::observed::{Gap, Known};
 use crate::model::settings::InstanceSettings;
 use crate::model::spn::{Spn, Tail};
+
+pub use account::{ServiceAccount, running_account, running_identity, service_account, service_identity};
 
 /// Where a name comes from, in order of authority (JUDGEMENT 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -523,74 +526,6 @@ fn endpoint_forms(list: &mut List<'_>, endpoints: &[crate::model::instance::Endp
         let why = format!("Kerberos between replicas over endpoint {}", endpoint.name);
         list.add(spn, SpnKind::Endpoint, requirement, why);
     }
-}
-
-/// The account that has to hold the SPNs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceAccount {
-    /// As SQL Server or the operator names it.
-    pub shown: String,
-    /// What that stands for.
-    pub identity: ServiceIdentity,
-    /// The AD object that acts for it on the network.
-    pub key: AccountKey,
-}
-
-/// The account as named and what it stands for, before it is known whether AD has it.
-///
-/// # Errors
-/// A gap where SQL Server cannot tell it: on Linux, or without the right to read `sys.dm_server_services`.
-pub fn service_identity(
-    settings: &InstanceSettings,
-    instance: &Instance,
-) -> Known<(String, ServiceIdentity)> {
-    let shown = match (&settings.service_account, &instance.platform) {
-        (Some(configured), _) => configured.clone(),
-        // On Linux `sys.dm_server_services` makes up "LocalSystem" (First Responder Kit 3702).
-        (None, Ok(Platform::Linux)) => {
-            return Err(Gap::peer_failed(
-                "SQL Server on Linux cannot tell its AD account; set instances[].service_account",
-            ));
-        }
-        (None, _) => {
-            let service = instance.service.as_ref().map_err(Clone::clone)?;
-            service.account.clone().ok_or_else(|| {
-                Gap::peer_failed(
-                    "sys.dm_server_services shows no service account; set instances[].service_account",
-                )
-            })?
-        }
-    };
-    let machine = Some(instance.properties.machine_name.as_str()).filter(|name| !name.is_empty());
-    match ServiceIdentity::of(&shown, machine) {
-        Some(identity) => Ok((shown, identity)),
-        None => Err(Gap::peer_failed(format!(
-            "{shown:?} is no account name; set instances[].service_account to DOMAIN\\name"
-        ))),
-    }
-}
-
-/// The AD account that has to hold the SPNs (JUDGEMENT 5).
-///
-/// # Errors
-/// As [`service_identity`]; `not_applicable` for a machine-local account, which nothing in AD stands for.
-pub fn service_account(settings: &InstanceSettings, instance: &Instance) -> Known<ServiceAccount> {
-    let (shown, identity) = service_identity(settings, instance)?;
-    let properties = &instance.properties;
-    let key = match &identity {
-        ServiceIdentity::Domain(key) => key.clone(),
-        ServiceIdentity::BuiltIn | ServiceIdentity::Virtual | ServiceIdentity::LocalService => {
-            // The computer account of the node that runs it, not of a cluster's virtual name.
-            let node = properties.physical_name.as_deref().filter(|_| properties.is_clustered);
-            AccountKey::computer(None, node.unwrap_or(&properties.machine_name))
-        }
-        ServiceIdentity::Local => {
-            return Err(Gap::not_applicable(format!(
-                "the service runs as the machine-local account {shown}: nothing in AD stands for it"
-            )));
-        }
-    };
-    Ok(ServiceAccount { shown, identity, key })
 }
 
 #[cfg(test)]

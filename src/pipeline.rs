@@ -174,9 +174,7 @@ fn directory_question(
     }
     let mut question = servers(settings, evidence, now)?;
     for (index, outline) in outlines.iter().enumerate().filter(|(_, outline)| outline.scope.is_ok()) {
-        if let Ok(account) = &outline.account {
-            question.accounts.insert(account.key.clone());
-        }
+        question.accounts.extend(outline.accounts.keys().cloned());
         question.spns.extend(outline.expected.iter().flatten().map(|expected| expected.spn.clone()));
         if let Ok(names) = &outline.names {
             question.hosts.insert(names.primary.clone());

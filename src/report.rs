@@ -121,6 +121,15 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
         (Ok(account), Err(gap)) => row("account", &format!("{}; {gap}", account.shown)),
         (Err(gap), _) => row("account", &gap.to_string()),
     }
+    if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at) {
+        for refusal in good.facts.registration_refusals.iter().flatten() {
+            // About the last start: what the access list allows since then is a finding's business.
+            row(
+                "registration",
+                &format!("{} at the last start: {}", refusal.spn.label(), refusal.in_words()),
+            );
+        }
+    }
     if let Ok(condition) = &picture.condition {
         row("password", &password(condition));
         row("encryption", &encryption(condition));

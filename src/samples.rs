@@ -29,6 +29,7 @@ use crate::model::settings::{
     AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds, TicketSettings,
 };
 use crate::model::spn::Spn;
+use crate::model::start::{NameTranslation, RegistrationRefusal};
 use crate::model::ticket::{
     EncryptionType, Granted, KdcReading, KerberosError, Refusal, Ticket, TicketFacts, TicketQuestion,
 };
@@ -271,6 +272,13 @@ pub(crate) fn instance() -> Instance {
         endpoints: Ok(Vec::new()),
         linked_servers: Ok(Vec::new()),
         tcp_start_errors: Ok(false),
+        registration_refusals: Err(Gap::disabled("error log: VIEW ANY ERROR LOG is not held")),
+        running_account: Err(Gap::disabled("error log: VIEW ANY ERROR LOG is not held")),
+        name_translation: Ok(NameTranslation {
+            account: "CORP\\svc_sql".into(),
+            sid: Some(sid("svc_sql")),
+            control: Some(domain_sid(502)),
+        }),
         statements: BTreeMap::new(),
     }
 }
@@ -655,6 +663,31 @@ impl Bench {
         };
         change(&mut engine);
         self.with(|bench| bench.machine.engines = Ok(vec![engine]))
+    }
+
+    /// The account that the error log names as the running one.
+    pub(crate) fn logged(self, account: &str) -> Self {
+        self.with(|bench| bench.instance.running_account = Ok(account.into()))
+    }
+
+    /// An SPN that the engine could not register at its start, by the error log.
+    pub(crate) fn refusal(mut self, text: &str, code: u32) -> Self {
+        let refusal = RegistrationRefusal { spn: spn(text), code };
+        match &mut self.instance.registration_refusals {
+            Ok(refusals) => refusals.push(refusal),
+            Err(_) => self.instance.registration_refusals = Ok(vec![refusal]),
+        }
+        self
+    }
+
+    /// What SQL Server's host makes of the account's name: whether it has a SID, and whether `krbtgt` has one.
+    pub(crate) fn translated(self, account: &str, has_sid: bool, has_control: bool) -> Self {
+        let translation = NameTranslation {
+            account: account.into(),
+            sid: has_sid.then(|| sid("svc_sql")),
+            control: has_control.then(|| domain_sid(502)),
+        };
+        self.with(|bench| bench.instance.name_translation = Ok(translation))
     }
 
     /// TCP/IP off: nothing listens.

@@ -1,5 +1,6 @@
 //! Tables for names, ports and expected SPNs (JUDGEMENT 1, 2, 4, 5).
 
+use crate::model::account::AccountKey;
 use crate::model::instance::{Endpoint, TcpEntry};
 use crate::model::settings::Alias;
 use crate::samples::{self, FQDN, host};

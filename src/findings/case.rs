@@ -15,6 +15,7 @@ use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
 use crate::model::spn::Spn;
 
+use super::accounts::engine_of;
 use super::delegation::JudgedLink;
 use super::picture::{Picture, account_of, testimony};
 use super::spns::{JudgedSpn, Testimony};
@@ -180,9 +181,19 @@ impl<'a> Case<'a> {
         self.picture.holder.as_ref().ok().map(|holder| &holder.sid)
     }
 
-    /// The service account as named.
+    /// The account that has to hold the SPNs now, as named.
     pub fn service_account(&self) -> Known<&'a ServiceAccount> {
         self.picture.account.as_ref().map_err(Clone::clone)
+    }
+
+    /// The account that the service entry names, or the operator.
+    pub fn configured_account(&self) -> Known<&'a ServiceAccount> {
+        self.picture.configured.as_ref().map_err(Clone::clone)
+    }
+
+    /// The account that the process runs as, where that is known.
+    pub fn running_account(&self) -> Known<&'a ServiceAccount> {
+        self.picture.running.as_ref().map_err(Clone::clone)
     }
 
     /// Why no KDC is asked at all, if so.
@@ -221,16 +232,7 @@ impl<'a> Case<'a> {
 
     /// What the host knows of the instance, if the exporter is proven to be on it.
     pub fn engine(&self) -> Known<&'a Engine> {
-        let instance = self.instance()?;
-        let engines = self.machine()?.engines.as_ref().map_err(Clone::clone)?;
-        if !instance.sees_us_on_its_host() {
-            return Err(Gap::not_applicable("the exporter is not on the instance's host"));
-        }
-        let name = instance.properties.instance_name.as_deref().unwrap_or("MSSQLSERVER");
-        engines
-            .iter()
-            .find(|engine| engine.instance.eq_ignore_ascii_case(name))
-            .ok_or_else(|| Gap::not_applicable("the host knows no instance of that name"))
+        engine_of(self.instance()?, self.machine()?)
     }
 
     /// The names of the instance.

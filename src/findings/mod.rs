@@ -7,6 +7,10 @@ use std::fmt;
 use crate::model::change::Change;
 use crate::model::observed::{Gap, Known};
 
+pub mod accounts;
+
+pub mod registration;
+
 pub mod picture;
 
 pub mod spns;

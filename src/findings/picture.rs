@@ -13,6 +13,7 @@ use crate::model::machine::Machine;
 use crate::model::observed::{Gap, Known, Now, Reason, unix_seconds};
 use crate::model::settings::{InstanceSettings, Settings};
 
+use super::accounts::Accounts;
 use super::delegation::{self, JudgedLink, Modes};
 use super::encryption::{self, Keys};
 use super::linked::{Link, Own};
@@ -27,8 +28,8 @@ pub struct Outline {
     pub names: Known<Names>,
     /// The ports.
     pub ports: Known<Ports>,
-    /// The account.
-    pub account: Known<ServiceAccount>,
+    /// The accounts.
+    pub accounts: Accounts,
     /// The SPNs that clients will ask for.
     pub expected: Known<Vec<Expected>>,
     /// What stands in the way of expecting more.
@@ -46,8 +47,12 @@ pub struct Picture {
     pub names: Known<Names>,
     /// The ports.
     pub ports: Known<Ports>,
-    /// The account as named.
+    /// The account that has to hold the SPNs now, as named.
     pub account: Known<ServiceAccount>,
+    /// The one that the service entry names, or the operator.
+    pub configured: Known<ServiceAccount>,
+    /// The one that the process runs as, where that is known.
+    pub running: Known<ServiceAccount>,
     /// The account as AD has it.
     pub holder: Known<AccountNames>,
     /// What its object says about its state.
@@ -82,7 +87,7 @@ impl Outline {
             Ok(sight) => sight,
             Err(gap) => return Self::blind(&gap),
         };
-        let account = expected::service_account(sight.own, sight.instance);
+        let accounts = Accounts::of(sight.own, sight.instance, sight.machine, sight.directory);
         let names = expected::names(sight.own, &sight.name_evidence());
         let ports = expected::ports(sight.instance);
         let (list, gaps) = match (&names, &ports) {
@@ -97,7 +102,7 @@ impl Outline {
         let linked = sight.instance.linked_servers.as_ref().map_err(Clone::clone).map(|servers| {
             servers.iter().map(|server| Link::of(server, own, &|name| sight.asked_computer(name))).collect()
         });
-        Self { scope: sight.scope(settings), names, ports, account, expected: list, gaps, linked }
+        Self { scope: sight.scope(settings), names, ports, accounts, expected: list, gaps, linked }
     }
 
     fn blind(gap: &Gap) -> Self {
@@ -105,7 +110,7 @@ impl Outline {
             scope: Ok(()),
             names: Err(gap.clone()),
             ports: Err(gap.clone()),
-            account: Err(gap.clone()),
+            accounts: Accounts::unknown(gap),
             expected: Err(gap.clone()),
             gaps: Vec::new(),
             linked: Err(gap.clone()),
@@ -124,7 +129,7 @@ impl Picture {
         now: Now,
     ) -> Self {
         let testimony = testimony(evidence, directory_gap, now);
-        let account = outline.account.as_ref().map_err(Clone::clone).and_then(|account| {
+        let account = outline.accounts.judged.as_ref().map_err(Clone::clone).and_then(|account| {
             let said = testimony.as_ref().map_err(Clone::clone)?;
             account_of(said.facts, &account.key)
         });
@@ -145,7 +150,9 @@ impl Picture {
             scope: outline.scope,
             names: outline.names,
             ports: outline.ports,
-            account: outline.account,
+            account: outline.accounts.judged,
+            configured: outline.accounts.configured,
+            running: outline.accounts.running,
             condition: account.as_ref().map(|account| account.condition.clone()).map_err(Clone::clone),
             aes_keys,
             holder: account.map(|account| account.names.clone()),

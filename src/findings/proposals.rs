@@ -5,6 +5,7 @@ use crate::model::account::AccountClass;
 use crate::model::change::Change;
 use crate::model::directory::AccountNames;
 
+use super::accounts::pending_change;
 use super::spns::JudgedSpn;
 use super::{Case, Subject};
 
@@ -13,6 +14,15 @@ use super::{Case, Subject};
 /// (c), is the caller's to see to.
 pub(super) fn removal(case: &Case<'_>, judged: &JudgedSpn, holder: &AccountNames) -> Change {
     let spn = judged.expected.spn.clone();
+    if let Ok(Some(pending)) = pending_change(case) {
+        // What the next account has is in its place after the restart.
+        let is_next = pending.next.is_some_and(|next| next.names.sid == holder.sid);
+        return if is_next {
+            Change::RestartService
+        } else {
+            Change::AskOwner { spn, holder: holder.clone() }
+        };
+    }
     let is_complete = judged.holders.as_deref().unwrap_or_default().iter().all(|holder| {
         case.read_at_home(&holder.sid).is_some_and(|account| {
             account.spns.as_ref().is_ok_and(|spns| spns.contains(&spn)) && !account.is_protected
@@ -48,6 +58,14 @@ pub(super) fn add(case: &Case<'_>, judged: &JudgedSpn, mut subject: Subject) -> 
 fn addition(case: &Case<'_>, judged: &JudgedSpn) -> Result<Vec<Change>, String> {
     let spn = judged.expected.spn.clone();
     let account = case.picture.holder.clone().map_err(|gap| format!("the account is not known: {gap}"))?;
+    if let Ok(Some(pending)) = pending_change(case) {
+        return Err(format!(
+            "the service entry names {}: restart the service first, as nothing that is added to {} now is right \
+             afterwards",
+            pending.configured,
+            account.nt_name()
+        ));
+    }
     if case.account().is_ok_and(|account| account.is_protected) {
         return Err(format!(
             "{} is protected (adminCount = 1): an administrative account must not run a service; no command is \

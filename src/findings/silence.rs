@@ -67,6 +67,19 @@ fn healthy_servers_are_silent() {
         ),
         ("LocalSystem", Bench::new().service_account("LocalSystem").spns("sql01$", &[PORT, NAME])),
         ("gMSA", Bench::new().service_account("CORP\\gmsa_sql$").spns("gmsa_sql$", &[PORT, NAME])),
+        ("domain account, error log read", Bench::new().logged("CORP\\svc_sql").refusal(PORT, 0x2098)),
+        (
+            "virtual account, error log read",
+            Bench::new()
+                .service_account("NT SERVICE\\MSSQLSERVER")
+                .logged("NT Service\\MSSQLSERVER")
+                .spns("sql01$", &[PORT, NAME]),
+        ),
+        (
+            "LocalSystem, error log read",
+            Bench::new().service_account("LocalSystem").logged("CORP\\SQL01$").spns("sql01$", &[PORT, NAME]),
+        ),
+        ("no domain controller reached for names", Bench::new().translated("CORP\\svc_sql", false, false)),
         ("TCP off, local use only", Bench::new().tcp_off().spns("svc_sql", &[NAME])),
         ("dynamic port that registers itself", {
             Bench::new().dynamic_port(50_123).with(|bench| bench.condition.registers_itself = Ok(true))

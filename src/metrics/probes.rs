@@ -126,7 +126,9 @@ fn statements(view: &View<'_>, rows: &mut Rows) {
     for (name, outcome) in &good.facts.statements {
         match outcome {
             StatementOutcome::Answered => rows.add([name], 1.0),
-            StatementOutcome::Refused { .. } | StatementOutcome::Undecodable(_) => rows.add([name], 0.0),
+            StatementOutcome::Refused { .. }
+            | StatementOutcome::Undecodable(_)
+            | StatementOutcome::Unanswered(_) => rows.add([name], 0.0),
             StatementOutcome::NotSent(_) => {}
         }
     }

@@ -26,6 +26,13 @@ impl Sid {
         Some(Self(text))
     }
 
+    /// The relative identifier, if this is an object of an AD domain: `S-1-5-21-…-<rid>` (MS-DTYP 2.4.2.4).
+    pub fn relative_in_domain(&self) -> Option<u32> {
+        let mut parts = self.0.strip_prefix("S-1-5-21-")?.split('-').skip(3);
+        let rid = parts.next()?.parse().ok()?;
+        parts.next().is_none().then_some(rid)
+    }
+
     /// The text form.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::observed::Known;
+use super::start::{NameTranslation, RegistrationRefusal};
 
 /// One look at an instance.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,12 @@ pub struct Instance {
     pub linked_servers: Known<Vec<LinkedServer>>,
     /// Error log lines about start-up failures of the TCP provider since the last start (26023, 26024).
     pub tcp_start_errors: Known<bool>,
+    /// SPNs that the engine could not register at its last start (26067), as far as the current error log goes back.
+    pub registration_refusals: Known<Vec<RegistrationRefusal>>,
+    /// The account that the process runs as, in the error log's words (49904).
+    pub running_account: Known<String>,
+    /// What the host makes of the service entry's account name.
+    pub name_translation: Known<NameTranslation>,
     /// Each statement by name: answered, refused or not sent.
     pub statements: BTreeMap<&'static str, StatementOutcome>,
 }
@@ -282,6 +289,8 @@ pub enum StatementOutcome {
     },
     /// The answer could not be decoded.
     Undecodable(String),
+    /// The server was asked and did not answer in time, or lost the connection over it.
+    Unanswered(String),
     /// Not sent: an optional right is not held, or the platform or version has no such thing.
     NotSent(String),
 }

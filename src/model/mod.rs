@@ -13,6 +13,8 @@ pub mod secret;
 
 pub mod settings;
 
+pub mod start;
+
 pub mod instance;
 
 pub mod connections;

@@ -31,7 +31,7 @@ pub(super) fn passed_on(
 
     // Linked servers first: the list of an account may be long, and full of what nobody here asks for.
     let listed = in_scope().filter_map(|outline| {
-        let account = account_of(said?, &outline.account.as_ref().ok()?.key).ok()?;
+        let account = account_of(said?, &outline.accounts.judged.as_ref().ok()?.key).ok()?;
         delegation::targets(account).ok()
     });
     let wanted = links().flat_map(|link| link.forms()).cloned().chain(listed.flatten());

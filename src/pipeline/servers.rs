@@ -46,7 +46,7 @@ pub(super) fn other_domains(
     let mut others: BTreeSet<HostName> = settings.directory.also.iter().cloned().collect();
     let Ok(good) = evidence.directory.answer(Probe::Directory, now) else { return others };
     let facts = &good.facts;
-    let named = outlines.iter().filter_map(|outline| match &outline.account.as_ref().ok()?.key {
+    let named = outlines.iter().flat_map(|outline| outline.accounts.keys()).filter_map(|key| match key {
         AccountKey::Sam { domain, .. } => domain.clone(),
         AccountKey::Upn(upn) => upn.split_once('@').map(|(_, domain)| domain.to_owned()),
     });

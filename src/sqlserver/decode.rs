@@ -11,6 +11,8 @@ mod connections;
 
 mod linked;
 
+mod start;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -23,6 +25,7 @@ pub use connections::{Counts, Origins, counts, ntlm_clients, spellings};
 pub use linked::linked_servers;
 pub use registry::registry;
 pub use row::{Row, Undecodable, Value};
+pub use start::{name_translation, registration_refusals, running_account, start_error};
 
 /// Days from 1900-01-01 to 1970-01-01.
 const UNIX_EPOCH_DAYS: f64 = 25_567.0;
@@ -199,6 +202,16 @@ pub fn listeners(rows: &[Row]) -> Result<Vec<Listener>, Undecodable> {
 /// # Errors
 /// If there is none for this instance.
 pub fn service(rows: &[Row], instance_name: Option<&str>) -> Result<Service, Undecodable> {
+    let row = engine(rows, instance_name)?;
+    Ok(Service {
+        account: row.owned_text("service_account")?,
+        is_clustered: row.text("is_clustered")?.is_some_and(|text| text.eq_ignore_ascii_case("Y")),
+        process_id: row.int("process_id")?.map(|id| row.narrow_i32("process_id", id)).transpose()?,
+    })
+}
+
+/// The row of this instance's engine.
+fn engine<'a>(rows: &'a [Row], instance_name: Option<&str>) -> Result<&'a Row, Undecodable> {
     let expected = format!("SQL Server ({})", instance_name.unwrap_or("MSSQLSERVER"));
     let mut engines = Vec::new();
     for row in rows {
@@ -208,14 +221,9 @@ pub fn service(rows: &[Row], instance_name: Option<&str>) -> Result<Service, Und
         }
     }
     let named = engines.iter().find(|(is_ours, _)| *is_ours).or_else(|| engines.first());
-    let Some((_, row)) = named else {
-        return Err(Undecodable::new("servicename", format!("no row for {expected}")));
-    };
-    Ok(Service {
-        account: row.owned_text("service_account")?,
-        is_clustered: row.text("is_clustered")?.is_some_and(|text| text.eq_ignore_ascii_case("Y")),
-        process_id: row.int("process_id")?.map(|id| row.narrow_i32("process_id", id)).transpose()?,
-    })
+    named
+        .map(|(_, row)| *row)
+        .ok_or_else(|| Undecodable::new("servicename", format!("no row for {expected}")))
 }
 
 /// The rows of `endpoints`.
@@ -233,28 +241,6 @@ pub fn endpoints(rows: &[Row]) -> Result<Vec<Endpoint>, Undecodable> {
         })
         .collect()
 }
-
-/// Whether the error log has this error, since the start. The number is followed by a comma in every language
-/// (`Error: 26023, Severity: 16, State: 1.`); a port of that number is not.
-///
-/// # Errors
-/// If a line is no text.
-pub fn start_error(rows: &[Row], number: &str, started_local: Option<f64>) -> Result<bool, Undecodable> {
-    let mark = format!("{number},");
-    for row in rows {
-        let is_since_start = match (row.float("LogDate")?, started_local) {
-            (Some(at), Some(started)) => at >= started - LOG_TOLERANCE_DAYS,
-            _ => true,
-        };
-        if is_since_start && row.text("Text")?.is_some_and(|text| text.contains(&mark)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The log's first lines are written up to this long before `sqlserver_start_time` is taken; a chosen margin of a minute.
-const LOG_TOLERANCE_DAYS: f64 = 60.0 / SECONDS_PER_DAY;
 
 #[cfg(test)]
 mod tests;

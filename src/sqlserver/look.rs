@@ -3,6 +3,8 @@
 
 mod linked;
 
+mod start;
+
 mod out_of_scope;
 
 use std::collections::BTreeMap;
@@ -20,11 +22,12 @@ use crate::model::instance::{
     Service, StatementOutcome,
 };
 use crate::model::observed::{Gap, Known};
+use crate::model::start::RegistrationRefusal;
 
 use out_of_scope::out_of_scope;
 
 /// How long the answers to slow questions are repeated.
-const SLOW_EVERY: Duration = Duration::from_secs(300);
+pub(super) const SLOW_EVERY: Duration = Duration::from_secs(300);
 /// Starts closer than this are the same: UTC now minus uptime moves with every correction of the clock.
 const SAME_START_SECONDS: f64 = 5.0;
 /// Azure SQL Database and Managed Instance (SERVERPROPERTY page): out of scope (JUDGEMENT 17).
@@ -47,6 +50,8 @@ pub(super) struct Slow {
     endpoints: Known<Vec<Endpoint>>,
     linked_servers: Known<Vec<LinkedServer>>,
     tcp_start_errors: Known<bool>,
+    registration_refusals: Known<Vec<RegistrationRefusal>>,
+    running_account: Known<String>,
     outcomes: Outcomes,
 }
 
@@ -117,6 +122,9 @@ impl Look<'_> {
             endpoints: slow.endpoints.clone(),
             linked_servers: slow.linked_servers.clone(),
             tcp_start_errors: slow.tcp_start_errors.clone(),
+            registration_refusals: slow.registration_refusals.clone(),
+            running_account: slow.running_account.clone(),
+            name_translation: Err(Gap::not_applicable("the account's name has not been translated yet")),
             statements,
         };
         Ok((instance, slow, uptime))
@@ -221,6 +229,8 @@ impl Round<'_, '_> {
             availability: self.availability().await?,
             linked_servers: self.linked_servers().await?,
             tcp_start_errors: self.tcp_start_errors(uptime).await?,
+            registration_refusals: self.registration_refusals(is_linux, uptime).await?,
+            running_account: self.running_account(is_linux, uptime).await?,
             outcomes: std::mem::replace(&mut self.outcomes, before),
         };
         Ok(slow)
@@ -287,24 +297,6 @@ impl Round<'_, '_> {
         Ok(listeners.and_then(|listeners| {
             routing_urls.map(|routing_urls| Availability { groups: found, listeners, routing_urls })
         }))
-    }
-
-    async fn tcp_start_errors(&mut self, uptime: Option<Uptime>) -> Result<Known<bool>, Error> {
-        let statements = [&queries::ERROR_LOG_26023, &queries::ERROR_LOG_26024];
-        let right = queries::ERROR_LOG.on(self.identity.properties.major);
-        if !self.holds(right) {
-            self.skip(&statements, &format!("{right} is not held"));
-            return Ok(Err(Gap::disabled(format!("error log: {right} is not held"))));
-        }
-        let since = uptime.map(|uptime| uptime.started_local);
-        let mut found = false;
-        for (statement, number) in statements.into_iter().zip(["26023", "26024"]) {
-            match self.ask(statement, |rows| decode::start_error(rows, number, since)).await? {
-                Ok(is_there) => found |= is_there,
-                Err(gap) => return Ok(Err(gap)),
-            }
-        }
-        Ok(Ok(found))
     }
 
     /// Rows that must be there and are not shown: refused without an error, so with error number 0.

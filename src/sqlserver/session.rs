@@ -5,7 +5,9 @@
 //! A look at the instance sends `properties`, `uptime` and `listeners`; a look at the connections sends `connections`, and
 //! `ntlm_clients` while there are any on NTLM, at most once a minute. What changes slowly (registry, service, endpoints,
 //! availability, linked servers, error log, own session, own addresses) is asked every five minutes, on a new connection and after a
-//! restart; in between its last answers are repeated. So the steady state is three small statements a refresh.
+//! restart; in between its last answers are repeated, as is what the host makes of the account's name. So the steady state is three small statements a refresh.
+
+mod translation;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -22,6 +24,8 @@ use super::{browser, decode, queries};
 use crate::model::connections::{AuthScheme, Connections, ConnectionsQuestion, NtlmClient, Origin};
 use crate::model::instance::{Instance, StatementOutcome};
 use crate::model::observed::{Failure, Gap, Known};
+
+use translation::Translated;
 
 /// Whether the clients on NTLM are to be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub struct Session {
     step: &'static str,
     /// The last answers of what changes slowly.
     slow: Option<Slow>,
+    /// The last answer to the statement that may wait for a domain controller.
+    translated: Option<Translated>,
     /// Major version, once known: the names of rights differ.
     major: u16,
     tally: Tally,
@@ -75,6 +81,7 @@ impl Session {
             client: None,
             step: CONNECTING,
             slow: None,
+            translated: None,
             major: 0,
             tally: Tally::default(),
             is_start_known: false,
@@ -160,6 +167,7 @@ impl Session {
     }
 
     async fn look_at_instance(&mut self) -> Result<Instance, Error> {
+        let began = Instant::now();
         let mut client = self.open().await?;
         let server = self.settings.address.to_string();
         let (mut instance, slow, uptime) = Look {
@@ -182,7 +190,7 @@ impl Session {
             }
         }
         self.slow = Some(slow);
-        self.keep(client);
+        self.client = self.translated(client, &mut instance, began).await;
         Ok(instance)
     }
 

@@ -21,14 +21,16 @@ const KINDS: [&str; 4] =
     ["SelectStatement", "DeclareVariableStatement", "PredicateSetStatement", "ExecuteStatement"];
 
 /// Functions of every version since 2014 that the table does not describe.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 11] = [
     "@@SERVERNAME",
     "@@SPID",
+    "CHARINDEX",
     "COUNT_BIG",
     "DEFAULT_DOMAIN",
     "GETDATE",
     "MAX",
     "SUM",
+    "SUSER_SID",
     "SUSER_SNAME",
     "SYSUTCDATETIME",
 ];

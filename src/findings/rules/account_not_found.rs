@@ -1,8 +1,11 @@
 //! `account_not_found`: the service account's name stands for nothing. AD hides what may not be read, so an object that is
-//! not visible to us is unknown; only a name that translates to no SID is "not found" (JUDGEMENT 3). Translating takes the
-//! Windows host, which is not asked yet: until then this finding is never claimed.
+//! not visible to us is unknown; only a name that translates to no SID is "not found" (JUDGEMENT 3).
 
-use crate::findings::{Case, Judged, Rule, Scope, Severity};
+use crate::expected::ServiceAccount;
+use crate::findings::picture::account_of;
+use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
+use crate::model::change::Change;
+use crate::model::directory::Lookup;
 use crate::model::observed::Known;
 
 pub(super) const RULE: Rule = Rule {
@@ -12,15 +15,48 @@ pub(super) const RULE: Rule = Rule {
     scope: Scope::Domain,
     meaning: "The name of the service account translates to no account: it was deleted or renamed. The service does not \
               start again.",
-    seen: "Translation of the NT name to a SID. An object that is merely invisible to the exporter is unknown.",
+    seen: "A complete search of the directory shows no such account, and SQL Server's host translates the name to no SID \
+           while it translates that of krbtgt in the same domain. An object that is merely invisible to the exporter is \
+           unknown.",
     repair: "Give the service an account that exists, or let the exporter's account read the object.",
     source: "https://learn.microsoft.com/sql/database-engine/configure-windows/configure-windows-service-accounts-and-permissions",
     check,
 };
 
 fn check(case: &Case<'_>) -> Judged {
-    let seen: Known<_> = case.account().map(|_| None);
-    Judged::one(seen)
+    Judged::one(judge(case))
+}
+
+/// The account of the service entry: it is the one that the next start takes.
+fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
+    let account = case.configured_account()?;
+    let facts = case.directory()?;
+    let gap = match account_of(facts, &account.key) {
+        Ok(_) => return Ok(None),
+        Err(gap) => gap,
+    };
+    // Without a search that came to its end a domain that nobody reaches would look the same: Windows keeps what it has
+    // translated before.
+    let is_searched = matches!(facts.accounts.get(&account.key), Some(Ok(Lookup::NotFound)));
+    let evidence: Vec<String> = untranslated(case, account).into_iter().collect();
+    if !is_searched || evidence.is_empty() {
+        return Err(gap);
+    }
+    let subject =
+        Subject::new(account.shown.clone(), "a complete search of the directory shows no such account");
+    let advice = "give the service an account that exists, in SQL Server Configuration Manager";
+    let subject = evidence.into_iter().fold(subject, Subject::line);
+    Ok(Some(subject.then(Change::Advice(advice.to_owned()))))
+}
+
+/// SQL Server's host says that the name stands for nothing.
+fn untranslated(case: &Case<'_>, account: &ServiceAccount) -> Option<String> {
+    let translation = case.instance().ok()?.name_translation.as_ref().ok()?;
+    let is_about_it = translation.account.eq_ignore_ascii_case(&account.shown);
+    (is_about_it && translation.proves_absence()).then(|| {
+        "SQL Server's host translates the name to no SID, while it translates krbtgt of the same domain"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -35,5 +71,31 @@ mod tests {
         assert_eq!(judge(Bench::new().no_directory()), Seen::unknown());
         assert_eq!(judge(Bench::new().service_account(".\\bob")), Seen::not_applicable());
         assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn a_name_without_a_sid_is_not_found() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        let gone = |has_sid, has_control| {
+            Bench::new().hidden("svc_sql").translated("CORP\\svc_sql", has_sid, has_control)
+        };
+        assert_eq!(judge(gone(false, true)), Seen::applies(&["CORP\\svc_sql"]));
+        // No domain controller was reached; a stored login answers for a deleted account too.
+        assert_eq!(judge(gone(false, false)), Seen::unknown());
+        assert_eq!(judge(gone(true, true)), Seen::unknown());
+        // It is seen: what the host says is stale.
+        assert_eq!(judge(Bench::new().translated("CORP\\svc_sql", false, true)), Seen::clear());
+        // No search came to its end; the answer is about another name; another forest has its own finding.
+        assert_eq!(judge(gone(false, true).no_directory()), Seen::unknown());
+        let other = Bench::new().hidden("svc_sql").translated("CORP\\svc_other", false, true);
+        assert_eq!(judge(other), Seen::unknown());
+        let abroad = Bench::new().service_account("OTHER\\svc").translated("OTHER\\svc", false, true);
+        assert_eq!(judge(abroad), Seen::unknown());
+        // The next start takes the account of the service entry, whatever the process runs as.
+        assert_eq!(judge(gone(false, true).logged("CORP\\svc_old")), Seen::applies(&["CORP\\svc_sql"]));
+        let unasked = Bench::new().hidden("svc_sql").with(|bench| {
+            bench.instance.name_translation = Err(Bench::refused());
+        });
+        assert_eq!(judge(unasked), Seen::unknown());
     }
 }

@@ -2,6 +2,7 @@
 //! that firewalls and hand-made SPNs should know.
 
 use crate::expected::LivePort;
+use crate::findings::registration::registers_itself;
 use crate::findings::spns::{JudgedSpn, Status};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
@@ -44,7 +45,7 @@ fn prospect(case: &Case<'_>, judged: &JudgedSpn) -> Known<Prospect> {
     match &judged.status {
         Status::Unknown(gap) => Err(gap.clone()),
         Status::Missing | Status::Duplicate | Status::Misplaced => Ok(Prospect::AtRisk),
-        Status::Good => match case.account()?.condition.registers_itself.clone()? {
+        Status::Good => match registers_itself(case)? {
             true => Ok(Prospect::KeptUp),
             false => Ok(Prospect::AtRisk),
         },

@@ -40,6 +40,14 @@ mod tests {
         let registers =
             Bench::new().dynamic_port(50_123).with(|bench| bench.condition.registers_itself = Ok(true));
         assert_eq!(judge(registers), Seen::clear());
+        // The same by the error log, where the access list could not be read.
+        let blind = || {
+            let list = Err(Bench::refused());
+            Bench::new().dynamic_port(50_123).with(|bench| bench.condition.registers_itself = list)
+        };
+        assert_eq!(judge(blind()), Seen::unknown());
+        assert_eq!(judge(blind().refusal(NAME, 0x2098)), Seen::applies(&[PORT]));
+        assert_eq!(blind().refusal(NAME, 0x2098).judge(&super::super::dynamic_port::RULE), Seen::clear());
         assert_eq!(judge(Bench::new()), Seen::clear());
         assert_eq!(judge(risky().no_directory()), Seen::unknown());
         let two = risky().with(|bench| bench.also_listen(50_124)).not_asked(&PORT.replace("50123", "50124"));

@@ -1,6 +1,6 @@
 //! `local_account`: the service runs as a machine-local account in a domain. Nothing in AD stands for it: no Kerberos.
 
-use crate::expected::service_identity;
+use crate::expected::{running_identity, service_identity};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::account::ServiceIdentity;
 use crate::model::change::Change;
@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     scope: Scope::Domain,
     meaning: "The service runs as a machine-local account. No account in Active Directory stands for it, so Kerberos to \
               this instance cannot work.",
-    seen: "The service account in sys.dm_server_services.",
+    seen: "The running account by the error log (49904), else the service account in sys.dm_server_services.",
     repair: "Run the service as a group managed service account, a domain account or its virtual account.",
     source: "https://learn.microsoft.com/sql/database-engine/configure-windows/configure-windows-service-accounts-and-permissions",
     check,
@@ -24,7 +24,9 @@ fn check(case: &Case<'_>) -> Judged {
 }
 
 fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
-    let (shown, identity) = service_identity(case.own, case.instance()?)?;
+    let instance = case.instance()?;
+    let (shown, identity) =
+        running_identity(case.own, instance).or_else(|_| service_identity(case.own, instance))?;
     if identity != ServiceIdentity::Local {
         return Ok(None);
     }
@@ -45,6 +47,9 @@ mod tests {
         assert_eq!(judge(Bench::new().service_account(".\\bob")), Seen::applies(&[".\\bob"]));
         assert_eq!(judge(Bench::new()), Seen::clear());
         assert_eq!(judge(Bench::new().service_account("NT SERVICE\\MSSQLSERVER")), Seen::clear());
+        // What runs counts, not what the next start takes.
+        assert_eq!(judge(Bench::new().logged("SQL01\\bob")), Seen::applies(&["SQL01\\bob"]));
+        assert_eq!(judge(Bench::new().service_account(".\\bob").logged("CORP\\svc_sql")), Seen::clear());
         let blind = Bench::new().with(|bench| bench.instance.service = Err(Bench::refused()));
         assert_eq!(judge(blind), Seen::unknown());
         assert_eq!(judge(Bench::new().service_account(".\\bob").workgroup()), Seen::not_applicable());

@@ -2,6 +2,7 @@
 //! their own.
 
 use crate::findings::proposals;
+use crate::findings::registration;
 use crate::findings::spns::{JudgedSpn, Status};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
@@ -36,6 +37,9 @@ fn subject(case: &Case<'_>, misplaced: &JudgedSpn) -> Subject {
     let mut subject = Subject::new(expected.spn.label(), format!("expected because of: {}", expected.why));
     if let Ok(right) = &case.picture.holder {
         subject = subject.line(format!("the service runs as {}", right.nt_name()));
+    }
+    if let Some(word) = registration::word(case, &expected.spn) {
+        subject = subject.line(word);
     }
     let mut removals = Vec::new();
     for holder in misplaced.others(case.right_sid()) {

@@ -1,6 +1,7 @@
 //! `missing_spn`: a required SPN of the instance is on no account. Listener and alias SPNs have findings of their own.
 
 use crate::findings::proposals;
+use crate::findings::registration;
 use crate::findings::spns::{JudgedSpn, Status};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::spn::Spn;
@@ -36,6 +37,9 @@ fn subject(case: &Case<'_>, missing: &JudgedSpn) -> Subject {
         format!("expected because of: {}; no account of the forest holds it", expected.why),
     );
     if let Some(word) = case.kdc_says(&expected.spn) {
+        subject = subject.line(word);
+    }
+    if let Some(word) = registration::word(case, &expected.spn) {
         subject = subject.line(word);
     }
     for near_miss in near_misses(case, &expected.spn) {
@@ -86,6 +90,13 @@ mod tests {
         assert_eq!(judge(partly), Seen::applies(&[PORT]).and_unknown());
         // not applicable
         assert_eq!(judge(Bench::new().workgroup()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn says_why_the_engine_could_not_register_it() {
+        let finding = Bench::new().spns("svc_sql", &[NAME]).refusal(PORT, 0x21c7).finding(&super::RULE);
+        let evidence = &finding.subjects[0].evidence;
+        assert!(evidence.iter().any(|line| line.contains("another account of the forest")), "{evidence:?}");
     }
 
     #[test]

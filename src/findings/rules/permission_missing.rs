@@ -32,6 +32,7 @@ fn check(case: &Case<'_>) -> Judged {
             StatementOutcome::Answered
             | StatementOutcome::Refused { for_permission: false, .. }
             | StatementOutcome::Undecodable(_)
+            | StatementOutcome::Unanswered(_)
             | StatementOutcome::NotSent(_) => None,
         })
     })

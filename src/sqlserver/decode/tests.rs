@@ -326,23 +326,6 @@ fn availability_is_put_together() {
     assert!(endpoint(int(0)).is_err());
 }
 
-#[test]
-fn start_errors_are_the_numbers_and_not_ports() {
-    let of = |at: Value, line: &str| row(&queries::ERROR_LOG_26023, vec![at, text("Server"), text(line)]);
-    let started = Some(46_000.0);
-    for (at, line, expected) in [
-        (Value::Float(46_000.1), "Error: 26023, Severity: 16, State: 1.", true),
-        (Value::Float(46_000.1), "Fehler: 26023, Schweregrad: 16, Status: 1.", true),
-        (Value::Float(46_000.0 - 0.5 / 1440.0), "Error: 26023, Severity: 16, State: 1.", true),
-        (Value::Float(45_999.0), "Error: 26023, Severity: 16, State: 1.", false),
-        (Value::Null, "Error: 26023, Severity: 16, State: 1.", true),
-        (Value::Float(46_000.1), "Server is listening on [ 'any' <ipv4> 26023].", false),
-    ] {
-        assert_eq!(start_error(&[of(at.clone(), line)], "26023", started), Ok(expected), "{at:?} {line}");
-    }
-    assert!(start_error(&[of(text("yesterday"), "x")], "26023", started).is_err());
-}
-
 fn counted(scheme: &str, transport: &str, origin: &str, open: i64, opened: i64) -> Row {
     // The newest of each was opened as many hours ago as there are.
     let newest = 46_000.25 - open as f64 / 24.0;

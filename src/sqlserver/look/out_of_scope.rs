@@ -28,6 +28,8 @@ pub(super) fn out_of_scope(properties: Properties, clock: ClockReading) -> (Inst
         endpoints: gap(&text),
         linked_servers: gap(&text),
         tcp_start_errors: gap(&text),
+        registration_refusals: gap(&text),
+        running_account: gap(&text),
         outcomes: Outcomes::new(),
     };
     let instance = Instance {
@@ -44,6 +46,9 @@ pub(super) fn out_of_scope(properties: Properties, clock: ClockReading) -> (Inst
         endpoints: gap(&text),
         linked_servers: gap(&text),
         tcp_start_errors: gap(&text),
+        registration_refusals: gap(&text),
+        running_account: gap(&text),
+        name_translation: gap(&text),
         statements: BTreeMap::from([(queries::PROPERTIES.name, StatementOutcome::Answered)]),
     };
     (instance, slow, None)

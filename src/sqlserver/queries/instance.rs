@@ -1,7 +1,7 @@
 //! The statements about the instance itself. Texts only; when each is asked is `session`'s business, what a row means
 //! `decode`'s.
 
-use super::{DEFINITION, ENDPOINT_DEFINITION, ERROR_LOG, NO_RIGHT, PERFORMANCE, SECURITY, Statement, Type};
+use super::{DEFINITION, ENDPOINT_DEFINITION, NO_RIGHT, PERFORMANCE, SECURITY, Statement, Type};
 use crate::model::instance::Platform;
 
 /// What every login may read, and which rights it holds. A permission name unknown to the version gives NULL.
@@ -349,26 +349,3 @@ WHERE s.is_local = 1 OPTION (MAXDOP 1)",
 
 const ROUTING_COLUMNS: &[(&str, Type)] =
     &[("read_only_routing_url", Type::Text), ("read_write_routing_url", Type::Text)];
-
-/// A port that another process held when SQL Server started (26023). Log 0 is the current one, product 1 the engine.
-pub const ERROR_LOG_26023: Statement = Statement {
-    name: "error_log_26023",
-    sql: "/* mssql-kerberos-exporter error_log_26023 */
-EXEC sys.xp_readerrorlog 0, 1, N'26023,'",
-    columns: &[("LogDate", Type::DateTime), ("ProcessInfo", Type::Text), ("Text", Type::Text)],
-    right: ERROR_LOG,
-    optional: true,
-    since: 12,
-    until: None,
-    platform: None,
-    why: "a configured port that did not come up, because it was in use",
-};
-
-/// Any other failure to listen (26024).
-pub const ERROR_LOG_26024: Statement = Statement {
-    name: "error_log_26024",
-    sql: "/* mssql-kerberos-exporter error_log_26024 */
-EXEC sys.xp_readerrorlog 0, 1, N'26024,'",
-    why: "a configured port that did not come up",
-    ..ERROR_LOG_26023
-};

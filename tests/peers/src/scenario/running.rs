@@ -11,7 +11,7 @@ use crate::certificates::Authority;
 use crate::dns::{DnsServer, domain_controller_records};
 use crate::kdc::{Kdc, KdcAccount, KdcSpec};
 use crate::ldap::{AccountSpec, ControllerSpec, Directory, DomainController, DomainSpec, SITE};
-use crate::tds::{Options, SqlServer};
+use crate::tds::{Names, Options, SqlServer};
 
 /// sAMAccountName of the account that the exporter binds with; it is added to the scenario's domain.
 pub const READER: &str = "svc_krbexporter";
@@ -114,11 +114,15 @@ impl Running {
         let dns = DnsServer::start(&records)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (mut servers, mut sqlservers) = (Vec::new(), Vec::new());
+        let names = Names::of(
+            controllers.iter().chain(&trusting).map(|controller| Arc::clone(controller.directory())),
+        );
         {
             let _inside = runtime.enter();
             for spec in &scenario.sqlservers {
                 let options = Options {
                     users: vec![(LOGIN.to_owned(), READER_PASSWORD.to_owned())],
+                    names: names.clone(),
                     ..Options::default()
                 };
                 let server = SqlServer::start(spec.clone(), options)?;

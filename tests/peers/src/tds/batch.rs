@@ -43,6 +43,8 @@ pub(crate) struct Answer {
     pub(crate) outcomes: Vec<Outcome>,
     /// Why the batch should not have been sent, for the test that looks on.
     pub(crate) violations: Vec<String>,
+    /// Whether the host was asked for the meaning of a name.
+    pub(crate) asked_host: bool,
 }
 
 enum Step {

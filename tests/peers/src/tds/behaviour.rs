@@ -27,6 +27,8 @@ pub enum Behaviour {
     HangAtLogin,
     /// Stays silent after a statement.
     HangAtQuery,
+    /// Stays silent after a statement that has the host translate a name: it waits for a domain controller.
+    HangAtNames,
     /// Closes the connection after so many bytes of the answer to a statement.
     CutQueryAfter(usize),
     /// Refuses logins, for example with 18456 or 18452.

@@ -3,7 +3,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rusqlite::types::Value;
@@ -244,6 +247,7 @@ async fn requests(stream: &mut dyn Stream, session: &Registered<'_>) -> io::Resu
         let is_procedure = kind == wire::RPC;
         match behaviour {
             Behaviour::HangAtQuery => return hang(stream).await,
+            Behaviour::HangAtNames if answer.asked_host => return hang(stream).await,
             Behaviour::DropAtQuery => return Ok(()),
             Behaviour::CutQueryAfter(count) => {
                 let mut bytes = wire::packets(&behaviour::encode(&answer, is_procedure));
@@ -275,7 +279,7 @@ fn run(session: &Registered<'_>, request: Result<Request, SqlError>) -> Answer {
         Ok(request) => request,
         Err(error) => {
             shared.record(|record| record.violations.push(error.to_string()));
-            return Answer { outcomes: vec![Outcome::Failed(error)], violations: Vec::new() };
+            return Answer { outcomes: vec![Outcome::Failed(error)], ..Answer::default() };
         }
     };
     let open = shared.record(|record| {
@@ -284,8 +288,16 @@ fn run(session: &Registered<'_>, request: Result<Request, SqlError>) -> Answer {
     });
     let prepared = shared.prepared();
     let now = prepared.now();
-    let world = World { prepared, session: session.session.clone(), open, now };
-    let mut answer = batch::run(&Arc::new(world), &request.text, request.parameters);
+    let world = Arc::new(World {
+        prepared,
+        session: session.session.clone(),
+        open,
+        now,
+        names: shared.options.names.clone(),
+        asked_host: AtomicBool::new(false),
+    });
+    let mut answer = batch::run(&world, &request.text, request.parameters);
+    answer.asked_host = world.asked_host.load(Ordering::Relaxed);
     let violations = std::mem::take(&mut answer.violations);
     shared.record(|record| record.violations.extend(violations));
     answer

@@ -1,7 +1,10 @@
 //! Runs translated statements on an in-memory SQLite whose attached schema `sys` holds the views read.
 //! Every statement has a database of its own; nothing is kept between statements.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use rusqlite::{
     Connection, Error as SqliteError,
@@ -155,6 +158,16 @@ fn register(connection: &Connection, world: &Arc<World>) -> Result<(), SqliteErr
     let about = Arc::clone(world);
     add(connection, "ts_connectionproperty", 1, move |context| {
         Ok(about.connection_property(&text_or_empty(context, 0)?))
+    })?;
+    let about = Arc::clone(world);
+    add(connection, "ts_suser_sid", 1, move |context| {
+        let Some(name) = text(context, 0)? else { return Ok(Value::Null) };
+        if !name.contains('\\') {
+            return Err(SqlError::not_played("SUSER_SID of a SQL login"));
+        }
+        about.asked_host.store(true, Ordering::Relaxed);
+        let sid = about.names.sid(&name).filter(|_| about.spec().translates_names);
+        Ok(sid.map_or(Value::Null, Value::Blob))
     })?;
     let about = Arc::clone(world);
     add(connection, "ts_is_srvrolemember", 1, move |context| {

@@ -18,6 +18,7 @@ mod expression;
 mod failure;
 mod functions;
 mod login;
+mod names;
 mod operands;
 mod params;
 mod properties;
@@ -51,6 +52,7 @@ pub use self::{
     behaviour::Behaviour,
     failure::SqlError,
     login::Login,
+    names::Names,
     spec::{Cell, ConnectionSpec, Platform, SqlServerSpec},
 };
 
@@ -65,6 +67,8 @@ pub struct Options {
     pub users: Vec<(String, String)>,
     /// Who accepts integrated logins; `None` refuses them.
     pub integrated: Option<Acceptor>,
+    /// Whose accounts `SUSER_SID` knows.
+    pub names: Names,
     /// Port on 127.0.0.1; 0 lets the system choose.
     pub port: u16,
     /// Minutes that the server's clock is east of UTC. Not 0 by default: a client that takes `connect_time` or
@@ -90,6 +94,7 @@ impl Default for Options {
             tls: Tls::None,
             users: vec![("monitor".to_owned(), "Monitor.Passw0rd".to_owned())],
             integrated: None,
+            names: Names::default(),
             port: 0,
             utc_offset_minutes: 120,
         }

@@ -47,6 +47,9 @@ pub struct SqlServerSpec {
     /// Permissions of the logins; absent means what the exporter needs on this version, and VIEW ANY DEFINITION.
     #[serde(default)]
     pub rights: Option<Vec<String>>,
+    /// Whether its host reaches a domain controller to translate names of accounts.
+    #[serde(default = "yes")]
+    pub translates_names: bool,
     /// Age of the engine process.
     #[serde(default = "ten_days")]
     pub started_seconds_ago: u64,
@@ -141,6 +144,7 @@ impl SqlServerSpec {
             tcp: true,
             named_pipes: false,
             rights: None,
+            translates_names: true,
             started_seconds_ago: ten_days(),
             clock: 0,
             properties: BTreeMap::new(),

@@ -1,11 +1,15 @@
 //! Everything that a statement may see: the scenario's server made ready, and who asks.
 //! A snapshot: a batch runs to its end on what was in place when it began.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use rusqlite::types::Value;
 
-use super::{catalogue, dates, rights::Rights, spec::SqlServerSpec};
+use super::{catalogue, dates, names::Names, rights::Rights, spec::SqlServerSpec};
 
 /// A spec that was checked, with the moments its ages count from.
 #[derive(Debug)]
@@ -63,6 +67,10 @@ pub(crate) struct World {
     pub(crate) open: Vec<Session>,
     /// Start of the batch, as a date in UTC.
     pub(crate) now: f64,
+    /// What the host makes of names.
+    pub(crate) names: Names,
+    /// Whether the batch had the host translate one.
+    pub(crate) asked_host: AtomicBool,
 }
 
 impl Prepared {

@@ -3,6 +3,7 @@
 
 mod behaviours;
 mod logins;
+mod names;
 mod rights;
 mod statements;
 mod views;
