@@ -196,7 +196,7 @@ pub enum ClientAnswer {
         /// The error; KDC_ERR_PREAUTH_REQUIRED (25) of a healthy account.
         refusal: Refusal,
         /// Of the encryption types that were offered, those for which the account has keys, in the KDC's order
-        /// (ETYPE-INFO2, RFC 4120 5.2.7.5); empty where the error does not tell.
+        /// (ETYPE-INFO2, RFC 4120 5.2.7.5), or the best of them alone (Samba); empty where the error does not tell.
         keys: Vec<EncryptionType>,
     },
 }
@@ -233,7 +233,7 @@ impl fmt::Display for ClientAnswer {
                 write!(f, "{refusal}")?;
                 if !keys.is_empty() {
                     let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                    write!(f, "; keys: {}", names.join(", "))?;
+                    write!(f, "; it names keys of {}", names.join(", "))?;
                 }
                 Ok(())
             }
