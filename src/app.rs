@@ -35,6 +35,14 @@ pub async fn run(
             }
         }
     }
+    if config.judge.ticket.as_ref().is_ok_and(|ticket| ticket.asks_accounts) {
+        tracing::warn!(
+            key = "ticket.ask_service_accounts",
+            event = "4768, failure 0x19",
+            "asks KDCs for a logon of each service account without pre-authentication, at most once an hour for each: to \
+             detection this looks like AS-REP roasting"
+        );
+    }
     let refresh = Refresh::start(&config.parts());
     let build =
         Build { version: BUILD.version, revision: BUILD.revision, rustc: BUILD.rustc, target: BUILD.target };

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::findings::delegation::{JudgedLink, LinkState, Way};
 use crate::findings::spns::{JudgedSpn, Status};
-use crate::findings::tickets::in_words;
+use crate::findings::tickets::{in_words, said_of};
 use crate::findings::times::date;
 use crate::findings::verdict::Verdict;
 use crate::findings::{Finding, Outcome, Severity, Subject};
@@ -20,7 +20,7 @@ use crate::model::directory::AccountNames;
 use crate::model::evidence::{Good, Probe};
 use crate::model::observed::Known;
 use crate::model::spn::Spn;
-use crate::model::ticket::{Ticket, TicketFacts, TicketQuestion};
+use crate::model::ticket::{ClientAnswer, ClientName, Ticket, TicketFacts, TicketQuestion};
 use crate::pipeline::{Assessment, InstanceAssessment};
 use crate::remedy::{self, printable};
 
@@ -279,7 +279,8 @@ fn tickets(page: &mut String, assessment: &Assessment, instance: &InstanceAssess
             return;
         }
     };
-    if answered.is_empty() {
+    let as_client = said_of_account(assessment, instance);
+    if answered.is_empty() && as_client.is_none() {
         return;
     }
     let width = answered.iter().map(|(spn, _)| spn.label().chars().count()).max().unwrap_or_default();
@@ -291,6 +292,20 @@ fn tickets(page: &mut String, assessment: &Assessment, instance: &InstanceAssess
         };
         line(page, &format!("  {:<width$}  {}", printable(&spn.label()), printable(&said)));
     }
+    if let Some((client, said)) = as_client {
+        let said = said.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+        let text = format!("  a logon as {client} without a proof: {said}");
+        line(page, &printable(&text));
+    }
+}
+
+/// What a KDC says of the service account as a client, where one was asked.
+fn said_of_account<'a>(
+    assessment: &'a Assessment,
+    instance: &'a InstanceAssessment,
+) -> Option<(&'a ClientName, &'a Known<ClientAnswer>)> {
+    let client = instance.picture.client.as_ref().filter(|_| instance.picture.scope.is_ok())?;
+    Some((client, said_of(&assessment.evidence, client, assessment.at)?.0))
 }
 
 /// The SPNs of this instance that a KDC was asked for.
@@ -418,6 +433,9 @@ pub struct InstanceReport {
     /// What the KDC answered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tickets: Vec<TicketReport>,
+    /// What it says of the service account as a client; absent where it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_at_kdc: Option<ClientReport>,
     /// The linked servers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub linked_servers: Vec<LinkReport>,
@@ -478,6 +496,21 @@ pub struct TicketReport {
     /// The error's number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<u32>,
+    /// All of it in words.
+    pub text: String,
+}
+
+/// What a KDC answered to a logon in the name of the service account without a proof.
+#[derive(Debug, Serialize)]
+pub struct ClientReport {
+    /// In whose name.
+    pub client: String,
+    /// As in the label of the metric; absent if there was no usable answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// The keys that it named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// All of it in words.
     pub text: String,
 }
@@ -631,6 +664,19 @@ fn ticket_report((spn, known): (&Spn, &Known<Ticket>)) -> TicketReport {
     }
 }
 
+fn client_report((client, said): (&ClientName, &Known<ClientAnswer>)) -> ClientReport {
+    let client = client.to_string();
+    match said {
+        Ok(said) => ClientReport {
+            client,
+            code: Some(said.code()),
+            keys: said.keys().iter().map(ToString::to_string).collect(),
+            text: said.to_string(),
+        },
+        Err(gap) => ClientReport { client, code: None, keys: Vec::new(), text: gap.to_string() },
+    }
+}
+
 fn instance_report(assessment: &Assessment, instance: &InstanceAssessment, detail: Detail) -> InstanceReport {
     let is_full = detail == Detail::Full;
     let picture = &instance.picture;
@@ -656,6 +702,7 @@ fn instance_report(assessment: &Assessment, instance: &InstanceAssessment, detai
             })
             .collect(),
         tickets: tickets.into_iter().map(ticket_report).collect(),
+        service_account_at_kdc: said_of_account(assessment, instance).filter(|_| in_scope).map(client_report),
         linked_servers: picture
             .linked
             .iter()

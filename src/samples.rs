@@ -31,7 +31,8 @@ use crate::model::settings::{
 use crate::model::spn::Spn;
 use crate::model::start::{NameTranslation, RegistrationRefusal};
 use crate::model::ticket::{
-    EncryptionType, Granted, KdcReading, KerberosError, Refusal, Ticket, TicketFacts, TicketQuestion,
+    ClientAnswer, ClientName, EncryptionType, Granted, KdcReading, KerberosError, Refusal, Ticket,
+    TicketFacts, TicketQuestion,
 };
 use crate::pipeline::{self, Assessment};
 use crate::remedy;
@@ -356,6 +357,8 @@ pub(crate) struct Bench {
     at_home: BTreeMap<String, Vec<Spn>>,
     /// What KDCs answer, if they do.
     tickets: Option<BTreeMap<Spn, Ticket>>,
+    /// What they say of service accounts, if they are asked.
+    clients: BTreeMap<ClientName, ClientAnswer>,
     /// How old the look at SQL Server's keytab is.
     pub(crate) keytab_age_seconds: f64,
     /// Conditions of accounts that are not those of a healthy one.
@@ -427,6 +430,7 @@ impl Bench {
             not_asked: BTreeSet::new(),
             at_home: BTreeMap::new(),
             tickets: Some(BTreeMap::new()),
+            clients: BTreeMap::new(),
             keytab_age_seconds: 60.0,
             conditions: BTreeMap::new(),
         }
@@ -578,7 +582,9 @@ impl Bench {
 
     /// There is an identity to ask for tickets with.
     pub(crate) fn with_tickets(mut self) -> Self {
-        self.settings.ticket = Ok(TicketSettings::default());
+        if self.settings.ticket.is_err() {
+            self.settings.ticket = Ok(TicketSettings::default());
+        }
         self
     }
 
@@ -611,6 +617,32 @@ impl Bench {
             second: None,
         });
         self.ticket(text, ticket)
+    }
+
+    /// `ticket.ask_service_accounts`: a KDC refuses a logon in the name of this account, and names these keys.
+    pub(crate) fn client_refused(self, sam: &str, code: u32, keys: &[i32]) -> Self {
+        let refusal = Refusal {
+            error: KerberosError(code),
+            realm: host("corp.contoso.com"),
+            kdc: host("dc1.corp.contoso.com"),
+            text: None,
+            clock: clock(),
+            second: None,
+        };
+        let keys = keys.iter().copied().map(EncryptionType).collect();
+        self.client(sam, ClientAnswer::Refused { refusal, keys })
+    }
+
+    /// The same; the account needs no pre-authentication.
+    pub(crate) fn client_given_away(self, sam: &str) -> Self {
+        self.client(sam, ClientAnswer::GivenAway { kdc: host("dc1.corp.contoso.com") })
+    }
+
+    fn client(mut self, sam: &str, said: ClientAnswer) -> Self {
+        self.clients.insert(ClientName::new(host("corp.contoso.com"), sam), said);
+        self = self.with_tickets();
+        self.settings.ticket.as_mut().unwrap().asks_accounts = true;
+        self
     }
 
     fn ticket(mut self, text: &str, ticket: Ticket) -> Self {
@@ -904,6 +936,13 @@ impl Bench {
                 tickets: tickets.iter().map(|(spn, ticket)| (spn.clone(), Ok(ticket.clone()))).collect(),
                 realms: BTreeMap::new(),
                 since: BTreeMap::new(),
+                clients: self
+                    .clients
+                    .iter()
+                    .filter(|(client, _)| question.clients.contains(*client))
+                    .map(|(client, said)| (client.clone(), Ok(said.clone())))
+                    .collect(),
+                clients_since: BTreeMap::new(),
             });
             evidence.ticket.record(at, Duration::from_millis(5), question, answer.ok_or_else(failed));
         }

@@ -196,6 +196,7 @@ section! {
         keytab: Option<PathBuf> = None,
         password_file: Option<PathBuf> = None,
         kdcs: Vec<String> = Vec::new(),
+        ask_service_accounts: bool = false,
         timeout: Period = Period::seconds(5),
         refresh: Period = Period::seconds(3_600),
     }

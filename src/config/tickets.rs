@@ -23,12 +23,19 @@ pub(super) fn read(check: &mut Check<'_>, raw: &raw::Ticket) -> (Option<Settings
         (Enabled::No, _) => off("ticket.enabled is false"),
         (Enabled::Auto | Enabled::Yes, Some(identity)) => {
             let own = Settings { identity, timeout };
-            let asked = TicketSettings { realm: own.realm().cloned(), kdcs, reach: Reach::Sparing };
+            let (realm, asks_accounts) = (own.realm().cloned(), raw.ask_service_accounts);
+            let asked = TicketSettings { realm, kdcs, reach: Reach::Sparing, asks_accounts };
             (Some(own), Ok(asked))
         }
-        (Enabled::Auto, None) => off(
-            "no identity is configured to ask for tickets with (ticket.keytab, or ticket.principal with ticket.password_file)",
-        ),
+        (Enabled::Auto, None) => {
+            if raw.ask_service_accounts && raw.principal.is_none() {
+                let cause = "nobody is asked without an identity: needs `keytab`, or `principal` with `password_file`";
+                check.wrong(&path.key("ask_service_accounts"), cause);
+            }
+            off(
+                "no identity is configured to ask for tickets with (ticket.keytab, or ticket.principal with ticket.password_file)",
+            )
+        }
         (Enabled::Yes, None) => {
             if raw.keytab.is_none() && raw.password_file.is_none() && raw.principal.is_none() {
                 check.wrong(&path.key("enabled"), "needs `keytab`, or `principal` with `password_file`");

@@ -1,11 +1,13 @@
-//! Which keys an account has, as far as the directory shows it: passwords set before the domain had AES gave none. Pure.
+//! Which keys an account has, as far as the directory shows it (passwords set before the domain had AES gave none), or as a
+//! KDC says it where one was asked. Pure.
 
 use crate::findings::times::date;
 use crate::model::account::AccountClass;
-use crate::model::condition::PasswordSet;
+use crate::model::condition::{Condition, PasswordSet};
 use crate::model::directory::{Account, DirectoryFacts};
 use crate::model::domain::DomainPolicy;
 use crate::model::observed::{Gap, Known};
+use crate::model::ticket::{ClientAnswer, EncryptionType};
 
 /// Whether an account has AES keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +15,9 @@ pub enum Keys {
     /// It has.
     Present,
     /// Its password is older than the domain's first domain controller that made them. The group's date is a proxy:
-    /// "probably" (JUDGEMENT 6).
+    /// "probably" (JUDGEMENT 6). Or a KDC that was asked names no such key.
     ProbablyAbsent {
-        /// The dates, as a sentence.
+        /// The dates, or the KDC's word, as a sentence.
         why: String,
     },
 }
@@ -49,6 +51,29 @@ pub fn aes_keys(facts: &DirectoryFacts, account: &Account) -> Known<Keys> {
                 date(since)
             ),
         },
+    })
+}
+
+/// The KDC's own word, which beats the dates: the keys that it named when AES and RC4 were offered (ETYPE-INFO2, RFC 4120 5.2.7.5).
+/// `None`: it was not asked or did not say, or the password is newer than its word.
+pub fn told_by_kdc(said: Option<(&Known<ClientAnswer>, f64)>, condition: &Condition) -> Option<Keys> {
+    let (Ok(ClientAnswer::Refused { refusal, keys }), at) = said? else { return None };
+    let is_newer = matches!(condition.password_set, Ok(PasswordSet::At(set)) if set > at);
+    if keys.is_empty() || is_newer {
+        return None;
+    }
+    if keys.iter().any(|kind| [EncryptionType::AES256, EncryptionType::AES128].contains(kind)) {
+        return Some(Keys::Present);
+    }
+    // A type that the account does not allow may be left out although there is a key of it.
+    let types = condition.encryption_types.clone().ok()?.filter(|types| types.names_a_cipher());
+    let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    types.is_none_or(|types| types.has_aes()).then(|| Keys::ProbablyAbsent {
+        why: format!(
+            "it has no AES keys: asked with aes256, aes128 and rc4, {} names {} alone",
+            refusal.kdc,
+            names.join(", ")
+        ),
     })
 }
 

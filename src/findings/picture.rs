@@ -12,12 +12,14 @@ use crate::model::instance::{GroupListener, Instance, Platform};
 use crate::model::machine::Machine;
 use crate::model::observed::{Gap, Known, Now, Reason, unix_seconds};
 use crate::model::settings::{InstanceSettings, Settings};
+use crate::model::ticket::ClientName;
 
 use super::accounts::Accounts;
 use super::delegation::{self, JudgedLink, Modes};
 use super::encryption::{self, Keys};
 use super::linked::{Link, Own};
 use super::spns::{self, JudgedSpn, Settling, Testimony};
+use super::tickets;
 
 /// The part that needs no judgement: what is to be looked at. The next questions come from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +59,8 @@ pub struct Picture {
     pub holder: Known<AccountNames>,
     /// What its object says about its state.
     pub condition: Known<Condition>,
+    /// The same as a client of its realm, where its domain is known.
+    pub client: Option<ClientName>,
     /// Whether it has AES keys.
     pub aes_keys: Known<Keys>,
     /// The state of each expected SPN.
@@ -134,8 +138,18 @@ impl Picture {
             account_of(said.facts, &account.key)
         });
         let settling = settling(evidence, index, now);
+        let client = match (&testimony, &outline.account) {
+            (Ok(said), Ok(named)) => {
+                tickets::client(account.as_ref().ok().map(|account| &account.names), &named.key, said.facts)
+            }
+            _ => None,
+        };
+        let kdc_said = client.as_ref().and_then(|client| tickets::said_of(evidence, client, now));
         let aes_keys = match (&testimony, &account) {
-            (Ok(said), Ok(account)) => encryption::aes_keys(said.facts, account),
+            (Ok(said), Ok(account)) => match encryption::told_by_kdc(kdc_said, &account.condition) {
+                Some(keys) => Ok(keys),
+                None => encryption::aes_keys(said.facts, account),
+            },
             (_, Err(gap)) | (Err(gap), _) => Err(gap.clone()),
         };
         let judged = outline.expected.map(|list| {
@@ -154,6 +168,7 @@ impl Picture {
             configured: outline.accounts.configured,
             running: outline.accounts.running,
             condition: account.as_ref().map(|account| account.condition.clone()).map_err(Clone::clone),
+            client,
             aes_keys,
             holder: account.map(|account| account.names.clone()),
             spns: judged,

@@ -1,18 +1,62 @@
-//! What KDCs said, as rules and pages read it: the ticket for an SPN, all tickets of an account, clocks, trusts. A ticket that was
-//! granted proves that the KDC has the SPN and a key, not that the service can decrypt it.
+//! What KDCs said, as rules and pages read it: the ticket for an SPN, all tickets of an account, the account as a client, clocks,
+//! trusts. A ticket that was granted proves that the KDC has the SPN and a key, not that the service can decrypt it.
 
-use crate::model::account::Sid;
-use crate::model::evidence::{Good, Probe};
+use crate::model::account::{AccountKey, Sid};
+use crate::model::directory::{AccountNames, DirectoryFacts};
+use crate::model::evidence::{Evidence, Good, Probe};
 use crate::model::host::HostName;
 use crate::model::instance::ClockReading;
-use crate::model::observed::{Gap, Known};
+use crate::model::observed::{Gap, Known, Now};
 use crate::model::spn::Spn;
-use crate::model::ticket::{Granted, KdcReading, Ticket, TicketFacts, TicketQuestion, TrustPath};
+use crate::model::ticket::{
+    ClientAnswer, ClientName, Granted, KdcReading, KerberosError, Ticket, TicketFacts, TicketQuestion,
+    TrustPath,
+};
 
 use super::Case;
 use super::spns::Status;
 
+/// A service account as a client of its realm: by its object, and where that is not visible by its NT name, if its domain is one of
+/// this forest. `None`: its domain is not known.
+pub fn client(holder: Option<&AccountNames>, key: &AccountKey, facts: &DirectoryFacts) -> Option<ClientName> {
+    match (holder, key) {
+        (Some(names), _) => Some(ClientName::new(facts.domain_of(names)?, &names.sam)),
+        (None, AccountKey::Sam { domain: Some(named), name }) => {
+            let is_it = |own: &str| own.to_lowercase() == *named;
+            let mut domains = facts.domains.iter().flatten();
+            let found = domains.find(|domain| is_it(&domain.netbios_name) || is_it(&domain.dns_name))?;
+            Some(ClientName::new(HostName::parse(&found.dns_name)?, name))
+        }
+        (None, AccountKey::Sam { domain: None, .. } | AccountKey::Upn(_)) => None,
+    }
+}
+
+/// What a KDC said when it was asked about this client, and when, Unix seconds; `None` if none was asked.
+pub fn said_of<'a>(
+    evidence: &'a Evidence,
+    client: &ClientName,
+    now: Now,
+) -> Option<(&'a Known<ClientAnswer>, f64)> {
+    let good = evidence.ticket.answer(Probe::Ticket, now).ok()?;
+    let at = good.facts.clients_since.get(client).unwrap_or(&good.at);
+    Some((good.facts.clients.get(client)?, at.unix_seconds()))
+}
+
 impl<'a> Case<'a> {
+    /// The words of a KDC for which the service account is no account of its realm (KDC_ERR_C_PRINCIPAL_UNKNOWN), if one
+    /// was asked and says so. A KDC sees what the directory hides from us.
+    pub fn unknown_to_kdc(&self) -> Option<String> {
+        let (said, _) = said_of(self.evidence, self.picture.client.as_ref()?, self.now)?;
+        match said.as_ref().ok()? {
+            ClientAnswer::Refused { refusal, .. }
+                if refusal.error == KerberosError::KDC_ERR_C_PRINCIPAL_UNKNOWN =>
+            {
+                Some(refusal.to_string())
+            }
+            ClientAnswer::Refused { .. } | ClientAnswer::GivenAway { .. } => None,
+        }
+    }
+
     /// What KDCs said, with what was asked.
     pub fn tickets(&self) -> Known<&'a Good<TicketQuestion, TicketFacts>> {
         let answer = self.evidence.ticket.answer(Probe::Ticket, self.now);

@@ -1,6 +1,8 @@
 //! Service tickets: whether a KDC issued one, what with, and its error if not. Of one SPN for each service account in steady
-//! state, as each request looks like Kerberoasting; never anything of the ticket but its outer fields.
+//! state, as each request looks like Kerberoasting; never anything of the ticket but its outer fields. And what a KDC says of the
+//! service account as a client, where that is asked.
 
+use crate::findings::tickets::said_of;
 use crate::model::evidence::Probe;
 use crate::model::spn::Spn;
 use crate::model::ticket::Ticket;
@@ -83,6 +85,21 @@ pub(super) const FAMILIES: &[Family] = &[
             });
             if let Some(longest) = longest {
                 rows.add([], longest);
+            }
+        }),
+    },
+    Family {
+        name: "service_account_kdc_answer_info",
+        kind: Kind::Info,
+        labels: &["code"],
+        help: "The KDC's answer to a logon in the service account's name without a proof (opt-in); none: a ticket. Cached.",
+        cap: 1,
+        source: Source::Instance(|view, rows| {
+            let (assessment, picture) = (view.assessment, &view.instance.picture);
+            if let Some(client) = picture.client.as_ref().filter(|_| picture.scope.is_ok())
+                && let Some((Ok(said), _)) = said_of(&assessment.evidence, client, assessment.at)
+            {
+                rows.add([said.code()], 1.0);
             }
         }),
     },

@@ -101,6 +101,8 @@ pub struct TicketSettings {
     pub kdcs: Vec<KdcAddress>,
     /// For which SPNs tickets are asked for.
     pub reach: Reach,
+    /// `ticket.ask_service_accounts`.
+    pub asks_accounts: bool,
 }
 
 /// For which SPNs tickets are asked for. Each one is an event 4769 that looks like Kerberoasting (JUDGEMENT 10).

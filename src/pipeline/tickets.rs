@@ -15,7 +15,7 @@ use crate::model::observed::{Gap, Known, Now, Reason};
 use crate::model::settings::{Reach, Settings, TicketSettings};
 use crate::model::spn::Spn;
 use crate::model::ticket::{
-    Ask, KdcAddress, KerberosError, Offer, Standing, Ticket, TicketFacts, TicketQuestion,
+    Ask, ClientName, KdcAddress, KerberosError, Offer, Standing, Ticket, TicketFacts, TicketQuestion,
 };
 
 use super::servers::{controllers_of, domain, other_domains};
@@ -43,10 +43,18 @@ pub(super) fn question(
     let last = evidence.ticket.answer(Probe::Ticket, now).ok();
     let holders = holders(pictures, facts);
     let mut question = TicketQuestion::new(home);
+    if own.asks_accounts {
+        question.clients = clients(pictures, facts, last);
+    }
     if holders.is_empty() {
-        let last = last
-            .ok_or_else(|| Gap::peer_failed("the directory has not said yet which account holds the SPNs"))?;
-        ask_again(&mut question, last, pictures);
+        match last {
+            Some(last) => ask_again(&mut question, last, pictures),
+            None if question.clients.is_empty() => {
+                let text = "the directory has not said yet which account holds the SPNs";
+                return Err(Gap::peer_failed(text));
+            }
+            None => {}
+        }
     }
     for (key, holder) in holders {
         holder.ask(&key, own.reach, last, &mut question);
@@ -54,9 +62,6 @@ pub(super) fn question(
     question.cross_realms.extend(settings.directory.also.iter().cloned());
     question.cross_realms.extend(question.spns.values().filter_map(|ask| ask.realm.clone()));
     question.cross_realms.remove(&question.home);
-    if question.spns.is_empty() && question.cross_realms.is_empty() {
-        return Err(Gap::not_applicable("no SPN is where a ticket could be asked for"));
-    }
     let realms = realms(settings, evidence, outlines, &question, now);
     question.realms = realms
         .into_iter()
@@ -65,7 +70,26 @@ pub(super) fn question(
             (!kdcs.is_empty()).then_some((realm, kdcs))
         })
         .collect();
+    // Of a realm that nobody knows a KDC of, nobody can be asked.
+    question.clients.retain(|client| question.realms.contains_key(&client.realm));
+    if question.spns.is_empty() && question.cross_realms.is_empty() && question.clients.is_empty() {
+        return Err(Gap::not_applicable("no SPN is where a ticket could be asked for"));
+    }
     Ok(question)
+}
+
+/// The service accounts as clients of their realms: those that the directory shows, and those that it does not show where the
+/// NT name says the domain. While the directory is silent, those of before.
+fn clients(
+    pictures: &[Picture],
+    facts: Option<&DirectoryFacts>,
+    last: LastAnswer<'_>,
+) -> BTreeSet<ClientName> {
+    if facts.is_none() {
+        return last.map(|good| good.question.clients.clone()).unwrap_or_default();
+    }
+    let in_scope = pictures.iter().filter(|picture| picture.scope.is_ok());
+    in_scope.filter_map(|picture| picture.client.clone()).collect()
 }
 
 /// SRV owner names that lead to the KDCs, where nothing else does.

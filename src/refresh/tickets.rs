@@ -7,12 +7,15 @@ use std::time::Duration;
 use crate::model::evidence::{Good, Slot};
 use crate::model::observed::Now;
 use crate::model::spn::Spn;
-use crate::model::ticket::{Offer, TicketFacts, TicketQuestion};
+use crate::model::ticket::{ClientName, Offer, TicketFacts, TicketQuestion};
 
 use super::shared::Occasion;
 
 /// RC4 is offered to an account that has nothing else no more often than this (JUDGEMENT 10).
 const RC4_EVERY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A service account is asked about no more often than this, however short `ticket.refresh` is, and whatever came of it.
+const ACCOUNT_EVERY: Duration = Duration::from_secs(3_600);
 
 type TicketSlot = Slot<TicketQuestion, TicketFacts>;
 
@@ -29,6 +32,10 @@ pub(super) fn part(
         (None, _) => true,
         (Some(at), Offer::AesAndRc4) => now.mono.saturating_duration_since(at.mono) >= RC4_EVERY,
         (Some(_), Offer::Aes) => occasion == Occasion::Due,
+    });
+    part.clients.retain(|client| match asked_about(good, client) {
+        None => true,
+        Some(at) => occasion == Occasion::Due && now.mono.saturating_duration_since(at.mono) >= ACCOUNT_EVERY,
     });
     if occasion == Occasion::Grown {
         part.cross_realms.retain(|realm| !matches!(good.facts.realms.get(realm), Some(Ok(_))));
@@ -52,6 +59,14 @@ pub(super) fn whole(question: &TicketQuestion, slot: &TicketSlot, mut facts: Tic
             facts.realms.insert(realm.clone(), path.clone());
         }
     }
+    for client in &question.clients {
+        if let (None, Some(at), Some(said)) =
+            (facts.clients.get(client), asked_about(good, client), good.facts.clients.get(client))
+        {
+            facts.clients.insert(client.clone(), said.clone());
+            facts.clients_since.insert(client.clone(), at);
+        }
+    }
     if facts.kdc.is_err() && question.home == good.question.home {
         facts.kdc.clone_from(&good.facts.kdc);
     }
@@ -63,6 +78,12 @@ fn answered(question: &TicketQuestion, good: &Good<TicketQuestion, TicketFacts>,
     let is_known = matches!(good.facts.tickets.get(spn), Some(Ok(_)));
     (is_known && question.repeats(&good.question, spn))
         .then(|| good.facts.since.get(spn).copied().unwrap_or(good.at))
+}
+
+/// When a KDC was asked about this account, if one was.
+fn asked_about(good: &Good<TicketQuestion, TicketFacts>, client: &ClientName) -> Option<Now> {
+    let is_known = good.facts.clients.contains_key(client);
+    is_known.then(|| good.facts.clients_since.get(client).copied().unwrap_or(good.at))
 }
 
 #[cfg(test)]
@@ -104,6 +125,8 @@ mod tests {
             tickets: spns.iter().map(ticket).collect(),
             realms: [].into(),
             since: [].into(),
+            clients: [].into(),
+            clients_since: [].into(),
         }
     }
 
@@ -152,5 +175,33 @@ mod tests {
             slot.record(later(hour), Duration::ZERO, one.clone(), Ok(known));
         }
         assert_eq!(n_asked, 2);
+    }
+
+    #[test]
+    fn an_account_is_asked_about_once_an_hour_whatever_comes_of_it() {
+        let client = ClientName::new(host("corp.contoso.com"), "svc_sql");
+        let mut one = question(&[], 2);
+        one.clients.insert(client.clone());
+        let mut slot = Slot::new(Duration::from_secs(10_800));
+        let at = |minutes: u64| {
+            let mut now = samples::now();
+            now.mono += Duration::from_secs(minutes * 60);
+            now
+        };
+        let mut asked_at = Vec::new();
+        // `ticket.refresh: 10m`, and a question that grows in between.
+        for minute in (0..=180).step_by(5) {
+            let occasion = if minute % 10 == 0 { Occasion::Due } else { Occasion::Grown };
+            let part = part(&one, &slot, occasion, at(minute));
+            let mut answer = facts(&[]);
+            if part.clients.contains(&client) {
+                asked_at.push(minute);
+                answer.clients.insert(client.clone(), Err(Gap::peer_failed("no answer in time")));
+            }
+            let known = whole(&one, &slot, answer);
+            assert_eq!(known.clients.len(), 1, "minute {minute}: what was said stays");
+            slot.record(at(minute), Duration::ZERO, one.clone(), Ok(known));
+        }
+        assert_eq!(asked_at, [0, 60, 120, 180]);
     }
 }

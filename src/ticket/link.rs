@@ -102,6 +102,22 @@ impl<'a> Links<'a> {
         Err(last)
     }
 
+    /// Asks one KDC of the realm, and no second one whatever comes of it: for a request that must not be repeated.
+    pub(super) async fn ask_once(&mut self, realm: &HostName, request: &[u8]) -> Result<Answer, Error> {
+        let no_kdc = |why| Error::NoKdc { realm: realm.to_string(), why };
+        let mut kdcs = self.question.realms.get(realm).into_iter().flatten().peekable();
+        if kdcs.peek().is_none() {
+            return Err(no_kdc("is known; set ticket.kdcs"));
+        }
+        let kdc =
+            kdcs.find(|kdc| !self.absent.contains(*kdc)).ok_or_else(|| no_kdc("has answered before"))?;
+        let outcome = self.ask_one(kdc, request).await;
+        if outcome.as_ref().is_err_and(Error::is_absence) {
+            self.absent.insert(kdc.clone());
+        }
+        outcome
+    }
+
     /// One further KDC of the realm that may be asked what this one refused.
     pub(super) fn other(&mut self, realm: &HostName, than: &KdcAddress) -> Option<KdcAddress> {
         let kdcs = self.question.realms.get(realm)?;

@@ -17,7 +17,7 @@ use crate::model::secret::{Secret, SecretSource};
 use crate::model::ticket::{EncryptionType, KdcAddress, KerberosError};
 
 /// Wanted lifetime, seconds: the default of the domain policy MaxTicketAge. The KDC shortens it to what it allows.
-const LIFETIME: i64 = 10 * 3_600;
+pub(super) const LIFETIME: i64 = 10 * 3_600;
 
 /// The parameters of the derivation that is in use everywhere: 4,096 rounds (RFC 3962 4).
 const ROUNDS: [u8; 4] = [0, 0, 0x10, 0];

@@ -22,6 +22,8 @@ mod logon;
 
 mod granting;
 
+mod account;
+
 mod session;
 
 mod requests;

@@ -136,6 +136,31 @@ pub(super) fn read(octets: &[u8], exchange: Exchange) -> Result<Reply<'_>, Bad> 
     Ok(reply)
 }
 
+/// What came back to a request without a proof of identity, asked about somebody else.
+pub(super) enum Told<'a> {
+    /// KRB-ERROR.
+    Error(ErrorRead<'a>),
+    /// AS-REP, and for whom. What is sealed in it is material for guessing the password: it is not decoded.
+    Issued(NameRead<'a>),
+}
+
+/// Reads such a reply: of an AS-REP no more than the client's name.
+pub(super) fn told(octets: &[u8]) -> Result<Told<'_>, Bad> {
+    let mut message = Reader::new(octets);
+    if message.tag() != Some(application(AS_REP)) {
+        let told = Told::Error(error(message.expect(application(KRB_ERROR))?.sequence()?)?);
+        message.end()?;
+        return Ok(told);
+    }
+    let mut reader = message.expect(application(AS_REP))?.sequence()?;
+    message.end()?;
+    version(&mut reader, 0)?;
+    message_type(&mut reader, AS_REP)?;
+    reader.optional(2, Reader::skip)?;
+    reader.field(3, Reader::string)?;
+    Ok(Told::Issued(reader.field(4, name)?))
+}
+
 fn issued(mut reader: Reader<'_>, kind: u8) -> Result<Issued<'_>, Bad> {
     version(&mut reader, 0)?;
     message_type(&mut reader, kind)?;

@@ -50,4 +50,16 @@ pub const REQUESTS: &[Request] = &[
         rhythm: "hourly, where there is such an account or forest",
         event: "4769",
     },
+    Request {
+        name: "service account",
+        why: "whether the realm knows the service account and with which keys; only with ticket.ask_service_accounts: true. It \
+              looks like AS-REP roasting. No password is tried, so that it locks nobody out; a ticket that comes back (no \
+              pre-authentication required) is dropped unread",
+        message: "AS-REQ for krbtgt/REALM in the name of the service account, without pre-authentication",
+        offers: "aes256, aes128, rc4",
+        kdc: "one KDC of the account's realm",
+        rhythm: "once an hour at most for each service account, never repeated; `check`: once",
+        event: "4768, failure 0x19 (pre-authentication required); 0x6 for a name that is no account, 0x0 for an account without \
+                pre-authentication",
+    },
 ];

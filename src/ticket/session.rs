@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::Settings;
+use super::account;
 use super::error::Error;
 use super::granting::{Answered, GrantingTicket, Told, Wanted, exchange};
 use super::link::Links;
@@ -15,7 +16,8 @@ use super::message::Name;
 use crate::model::host::HostName;
 use crate::model::observed::{Failure, Gap, Known};
 use crate::model::ticket::{
-    Ask, Granted, KdcReading, KerberosError, Offer, Refusal, Ticket, TicketFacts, TicketQuestion, TrustPath,
+    Ask, ClientAnswer, ClientName, Granted, KdcReading, KerberosError, Offer, Refusal, Ticket, TicketFacts,
+    TicketQuestion, TrustPath,
 };
 
 /// The outer deadline in timeouts of one request: a logon is two, and one KDC may be down.
@@ -67,8 +69,11 @@ impl Session {
             }
             Err(error) => return Err(error),
         };
+        // Last, so that nothing can take the answers away once the requests are sent: they are not repeated.
+        let clients = round.clients().await;
         let kdc = self.reading.clone().ok_or_else(|| Gap::peer_failed("no KDC was asked anything"));
-        Ok(TicketFacts { kdc, tickets, realms, since: BTreeMap::new() })
+        let (since, clients_since) = (BTreeMap::new(), BTreeMap::new());
+        Ok(TicketFacts { kdc, tickets, realms, since, clients, clients_since })
     }
 }
 
@@ -143,6 +148,16 @@ impl Round<'_> {
             realms.insert(realm.clone(), settle(known)?);
         }
         Ok(realms)
+    }
+
+    /// What is said of each service account. Its KDC's word is a fact beside the others, and no reason to fail.
+    async fn clients(&mut self) -> BTreeMap<ClientName, Known<ClientAnswer>> {
+        let mut clients = BTreeMap::new();
+        for client in &self.question.clients {
+            let said = account::ask(client, &mut self.links).await;
+            clients.insert(client.clone(), said.map_err(|error| error.gap()));
+        }
+        clients
     }
 
     /// A service ticket: from the realm of the holder where that is known, else from wherever the referrals lead.

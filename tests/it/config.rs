@@ -194,6 +194,7 @@ fn every_key_arrives() {
     assert_eq!(asked.realm.as_ref().unwrap().as_str(), "corp.contoso.com");
     let kdcs: Vec<String> = asked.kdcs.iter().map(ToString::to_string).collect();
     assert_eq!(kdcs, ["dc1.corp.contoso.com", "10.0.0.1:1088"]);
+    assert!(asked.asks_accounts);
     assert_eq!(declared_keytab_info(&config), Some(fixtures("good").join("mssql-keytab.json")));
     let asked = &config.judge.directory;
     assert!(!asked.enabled && !config.judge.dns_enabled);
@@ -256,7 +257,8 @@ fn tickets_need_an_identity() {
         "ticket: { enabled: auto, principal: a@B.C, password_file: p }",
     ] {
         let config = load_text(text, &[]).unwrap();
-        assert!(config.ticket.is_some() && config.judge.ticket.is_ok(), "{text}");
+        assert!(config.ticket.is_some(), "{text}");
+        assert!(!config.judge.ticket.unwrap().asks_accounts, "{text}: opt-in");
     }
 }
 

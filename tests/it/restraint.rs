@@ -10,8 +10,8 @@ use mssql_kerberos_exporter::model::host::HostName;
 use mssql_kerberos_exporter::model::observed::FailureKind;
 use mssql_kerberos_exporter::refresh::{Parts, Refresh, once};
 use mssql_kerberos_exporter::report::{self, Detail};
-use peers::kdc::{Kdc, RC4, Step};
-use peers::scenario::{READER_PASSWORD, Scenario};
+use peers::kdc::{Kdc, KdcRequestSeen, RC4, Step};
+use peers::scenario::{READER, READER_PASSWORD, Scenario};
 
 use crate::world::{World, page};
 
@@ -67,11 +67,34 @@ fn paused() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }
 
+/// Whether service accounts are asked about too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accounts {
+    NotAsked,
+    Asked,
+}
+
 #[test]
 fn one_ticket_an_hour_for_each_account() {
+    six_hours(Accounts::NotAsked);
+}
+
+/// Nobody but the exporter is named in an AS-REQ by default; where it is switched on, each account at most once an hour.
+#[test]
+fn each_service_account_is_asked_about_once_an_hour_at_most() {
+    six_hours(Accounts::Asked);
+}
+
+fn six_hours(accounts: Accounts) {
     let world = World::of(Scenario::parse(TWO_ACCOUNTS).unwrap());
     let kdc = world.running.kdc.as_ref().unwrap();
-    let parts = only_tickets(&world);
+    let mut parts = only_tickets(&world);
+    let mut settings = (*parts.settings).clone();
+    let ticket = settings.ticket.as_mut().unwrap();
+    assert!(!ticket.asks_accounts, "opt-in");
+    ticket.asks_accounts = accounts == Accounts::Asked;
+    parts.settings = Arc::new(settings);
+    let of_others = || kdc.hellos_of_others(READER);
     paused().block_on(async {
         // In flight for as long as the test runs: nothing moves the clock but the test.
         let (done, waits) = std::sync::mpsc::channel::<()>();
@@ -116,7 +139,18 @@ fn one_ticket_an_hour_for_each_account() {
             .collect();
         assert_eq!(later.len(), 2, "one SPN of each account: {later:?}");
         assert!(later.values().all(|n| (5..=7).contains(n)), "six hours: {later:?}");
-        assert!(kdc.requests().iter().all(|seen| !seen.encryption_types.contains(&RC4)));
+        let own =
+            |seen: &&KdcRequestSeen| seen.step != Step::Hello || seen.client.eq_ignore_ascii_case(READER);
+        assert!(kdc.requests().iter().filter(own).all(|seen| !seen.encryption_types.contains(&RC4)));
+        match accounts {
+            Accounts::NotAsked => assert_eq!(of_others(), BTreeMap::new(), "opt-in"),
+            Accounts::Asked => {
+                let asked = of_others();
+                assert!(asked.keys().eq(["svc_a", "svc_b"]), "{asked:?}");
+                // The runs are a little less than an hour apart, so that each second one may ask.
+                assert!(asked.values().all(|n| (3..=7).contains(n)), "six hours: {asked:?}");
+            }
+        }
         let logons = kdc.requests().iter().filter(|seen| seen.step == Step::Proof).count();
         assert_eq!(logons, 1, "one ticket-granting ticket for its lifetime");
 

@@ -1,6 +1,8 @@
 //! The ticket probe against a KDC on loopback that hangs, cuts off, lies and counts: what a real one cannot be made to do. The lab
 //! has the real one.
 
+mod accounts;
+
 mod referrals;
 
 mod secrets;

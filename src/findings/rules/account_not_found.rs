@@ -1,5 +1,6 @@
 //! `account_not_found`: the service account's name stands for nothing. AD hides what may not be read, so an object that is
-//! not visible to us is unknown; only a name that translates to no SID is "not found" (JUDGEMENT 3).
+//! not visible to us is unknown; only a name that translates to no SID is "not found" (JUDGEMENT 3), or one that a KDC of its
+//! realm does not know, as a KDC sees what the directory hides.
 
 use crate::expected::ServiceAccount;
 use crate::findings::picture::account_of;
@@ -15,9 +16,10 @@ pub(super) const RULE: Rule = Rule {
     scope: Scope::Domain,
     meaning: "The name of the service account translates to no account: it was deleted or renamed. The service does not \
               start again.",
-    seen: "A complete search of the directory shows no such account, and SQL Server's host translates the name to no SID \
-           while it translates that of krbtgt in the same domain. An object that is merely invisible to the exporter is \
-           unknown.",
+    seen: "The directory shows no such account, and either a complete search did not and SQL Server's host translates the \
+           name to no SID while it translates that of krbtgt in the same domain, or a KDC of its realm does not know it \
+           (KDC_ERR_C_PRINCIPAL_UNKNOWN; only with `ticket.ask_service_accounts`). An object that is merely invisible to \
+           the exporter is unknown.",
     repair: "Give the service an account that exists, or let the exporter's account read the object.",
     source: "https://learn.microsoft.com/sql/database-engine/configure-windows/configure-windows-service-accounts-and-permissions",
     check,
@@ -38,12 +40,12 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
     // Without a search that came to its end a domain that nobody reaches would look the same: Windows keeps what it has
     // translated before.
     let is_searched = matches!(facts.accounts.get(&account.key), Some(Ok(Lookup::NotFound)));
-    let evidence: Vec<String> = untranslated(case, account).into_iter().collect();
-    if !is_searched || evidence.is_empty() {
+    let untranslated = untranslated(case, account).filter(|_| is_searched);
+    let evidence: Vec<String> = untranslated.into_iter().chain(unknown_to_kdc(case, account)).collect();
+    if evidence.is_empty() {
         return Err(gap);
     }
-    let subject =
-        Subject::new(account.shown.clone(), "a complete search of the directory shows no such account");
+    let subject = Subject::new(account.shown.clone(), "the directory shows no such account");
     let advice = "give the service an account that exists, in SQL Server Configuration Manager";
     let subject = evidence.into_iter().fold(subject, Subject::line);
     Ok(Some(subject.then(Change::Advice(advice.to_owned()))))
@@ -57,6 +59,12 @@ fn untranslated(case: &Case<'_>, account: &ServiceAccount) -> Option<String> {
         "SQL Server's host translates the name to no SID, while it translates krbtgt of the same domain"
             .to_owned()
     })
+}
+
+/// A KDC does. It is asked about the account that the process runs as.
+fn unknown_to_kdc(case: &Case<'_>, account: &ServiceAccount) -> Option<String> {
+    let is_about_it = case.service_account().is_ok_and(|asked| asked.key == account.key);
+    case.unknown_to_kdc().filter(|_| is_about_it)
 }
 
 #[cfg(test)]
@@ -97,5 +105,22 @@ mod tests {
             bench.instance.name_translation = Err(Bench::refused());
         });
         assert_eq!(judge(unasked), Seen::unknown());
+    }
+
+    #[test]
+    fn a_kdc_sees_what_the_directory_hides() {
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        let hidden = || Bench::new().hidden("svc_sql");
+        assert_eq!(judge(hidden().client_refused("svc_sql", 6, &[])), Seen::applies(&["CORP\\svc_sql"]));
+        for known in [18, 25, 60] {
+            assert_eq!(judge(hidden().client_refused("svc_sql", known, &[])), Seen::unknown(), "{known}");
+        }
+        assert_eq!(judge(hidden().client_given_away("svc_sql")), Seen::unknown());
+        // An object that is there beats a KDC that has not got it yet.
+        assert_eq!(judge(Bench::new().client_refused("svc_sql", 6, &[])), Seen::clear());
+        // Another account's answer is none.
+        assert_eq!(judge(hidden().client_refused("svc_other", 6, &[])), Seen::unknown());
+        let elsewhere = Bench::new().service_account("ELSEWHERE\\svc").client_refused("svc", 6, &[]);
+        assert_eq!(judge(elsewhere), Seen::unknown());
     }
 }

@@ -15,7 +15,8 @@ pub(super) const RULE: Rule = Rule {
     meaning: "Kerberos to this service works only while domain controllers still give RC4 tickets. When they stop, clients \
               get no ticket.",
     seen: "msDS-SupportedEncryptionTypes without AES; or without a setting that helps while the password is older than the \
-           domain's AES keys (the group Read-only Domain Controllers dates them).",
+           domain's AES keys (the group Read-only Domain Controllers dates them), or a KDC names no AES key of the account \
+           (only with `ticket.ask_service_accounts`; its word beats the dates).",
     repair: "Set a new password, which makes AES keys, and let the account allow AES. Never bring RC4 back.",
     source: "https://learn.microsoft.com/windows-server/security/kerberos/detect-remediate-rc4-kerberos",
     check,
@@ -57,7 +58,7 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::condition::EncryptionTypes;
+    use crate::model::condition::{EncryptionTypes, PasswordSet};
     use crate::samples::{Bench, Seen};
 
     #[test]
@@ -90,6 +91,34 @@ mod tests {
         assert_eq!(judge(hidden), Seen::unknown());
         assert_eq!(judge(types(Some(4)).service_account(".\\bob")), Seen::not_applicable());
         assert_eq!(judge(types(Some(4)).workgroup()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn the_word_of_the_kdc_beats_the_dates() {
+        let judge = |bench: Bench| bench.judge(&RULE);
+        let applies = || Seen::applies(&["CORP\\svc_sql"]);
+        let types = |types: Option<u32>| {
+            Bench::new().with(|bench| bench.condition.encryption_types = Ok(types.map(EncryptionTypes)))
+        };
+        let said = |bench: Bench, keys: &[i32]| bench.client_refused("svc_sql", 25, keys);
+        assert_eq!(judge(said(types(None).old_password(), &[18, 17, 23])), Seen::clear());
+        assert_eq!(judge(said(types(Some(0x1c)).old_password(), &[17])), Seen::clear());
+        assert_eq!(judge(said(types(None), &[23])), applies());
+        let subject = said(types(None).old_password(), &[23]).finding(&RULE).subjects[0].clone();
+        let words = format!("{subject:?}");
+        assert!(words.contains("names rc4 alone") && !words.contains("probably"), "{words}");
+        // It says nothing of keys, or the date that decides could not be read otherwise.
+        assert_eq!(judge(said(types(None).old_password(), &[])), applies());
+        assert_eq!(judge(types(None).old_password().client_refused("svc_sql", 18, &[])), applies());
+        assert_eq!(judge(types(None).old_password().client_given_away("svc_sql")), applies());
+        assert_eq!(judge(said(types(None).no_policy(), &[18])), Seen::clear());
+        // Where AES is not allowed, that it is not named proves nothing; RC4 alone is told by the attribute.
+        assert_eq!(judge(said(types(Some(0x4)), &[23])), applies());
+        // The password was set after the KDC was asked.
+        let newer = types(None).with(|bench| {
+            bench.condition.password_set = Ok(PasswordSet::At(crate::samples::now().unix_seconds() + 5.0));
+        });
+        assert_eq!(judge(said(newer, &[23])), Seen::clear());
     }
 
     #[test]

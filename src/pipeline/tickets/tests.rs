@@ -126,3 +126,38 @@ fn an_hour_later_the_same_is_asked() {
     let question = questions(&bench.settings, &bench.evidence(), later).ticket.unwrap();
     assert_eq!(asked(&question), aes(&[PORT]));
 }
+
+fn clients(bench: &Bench) -> Vec<String> {
+    ask(bench).clients.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn service_accounts_are_asked_about_only_where_the_operator_says_so() {
+    let asks = |bench: Bench| {
+        bench.with_tickets().with(|bench| bench.settings.ticket.as_mut().unwrap().asks_accounts = true)
+    };
+    assert!(clients(&two_ports()).is_empty(), "opt-in");
+    assert_eq!(clients(&asks(two_ports())), ["svc_sql@corp.contoso.com"]);
+    assert_eq!(clients(&asks(Bench::new().second_instance(|_| {}))), ["svc_sql@corp.contoso.com"], "once");
+    let computer = asks(Bench::new().service_account("LocalSystem"));
+    assert_eq!(clients(&computer), ["sql01$@corp.contoso.com"]);
+    // By the NT name, where the directory does not show the object.
+    let hidden = asks(Bench::new().hidden("svc_sql"));
+    assert_eq!(clients(&hidden), ["svc_sql@corp.contoso.com"]);
+    assert!(ask(&hidden).spns.is_empty());
+    // Before the first answer of a KDC too: that is where it is worth most.
+    let mut evidence = hidden.evidence();
+    evidence.ticket.good = None;
+    let first = questions(&hidden.settings, &evidence, now()).ticket.unwrap();
+    assert_eq!(first.clients.len(), 1);
+    // A domain that is none of this forest.
+    let elsewhere = asks(Bench::new().service_account("ELSEWHERE\\svc"));
+    let question = questions(&elsewhere.settings, &elsewhere.evidence(), now()).ticket;
+    assert!(question.map_or(true, |question| question.clients.is_empty()));
+    // While the directory is silent, the same as before.
+    let bench = asks(two_ports());
+    let mut silent = asks(two_ports().no_directory()).evidence();
+    silent.ticket = bench.evidence().ticket;
+    let question = questions(&bench.settings, &silent, now()).ticket.unwrap();
+    assert_eq!(question.clients.len(), 1);
+}

@@ -45,6 +45,39 @@ fn what_the_daemon_says_of_a_ticket_is_what_kvno_and_klist_say() {
     lab.clear();
 }
 
+/// Asked about service accounts, a KDC tells one that exists from one that does not: the directory shows neither from the other.
+#[test]
+fn an_account_that_no_kdc_knows_is_not_found() {
+    let mut lab = shared();
+    lab.apply(&healthy()).unwrap();
+    let asking =
+        format!("{OFTEN}{}", with_tickets(&lab)).replace(" kdcs:", " ask_service_accounts: true, kdcs:");
+    let site = Site::start(Scenario::load(&healthy()).unwrap());
+    let config = site.configure(&Directory::of(&lab), &asking);
+    let before = Forest::own(&lab).number("svc_sql", "badPwdCount");
+    let daemon = Daemon::start(binary(&lab), &config);
+    let said = |page: &str, code| sample(page, "service_account_kdc_answer_info", &[("code", code)]);
+    let required = |page: &str| said(page, "KDC_ERR_PREAUTH_REQUIRED") == Some(1.0);
+    let page = daemon.until("an answer about the account", LIMIT, required);
+    assert_eq!(sample(&page, "finding", &[("finding", "account_not_found")]), Some(0.0), "{page}");
+    drop(daemon);
+    assert_eq!(Forest::own(&lab).number("svc_sql", "badPwdCount"), before);
+    // The same with a name that is gone.
+    let text = std::fs::read_to_string(healthy()).unwrap().replace(r"CORP\svc_sql", r"CORP\svc_gone");
+    let site = Site::start(Scenario::parse(&text).unwrap());
+    let config = site.configure(&Directory::of(&lab), &asking);
+    let checked = check(binary(&lab), &config);
+    assert_eq!(outcome(&checked, "account_not_found"), "applies", "{}", checked.text);
+    assert!(checked.text.contains("KDC_ERR_C_PRINCIPAL_UNKNOWN (6)"), "{}", checked.text);
+    let told = &checked.report["instances"][0]["service_account_at_kdc"];
+    assert_eq!(told["client"], "svc_gone@corp.contoso.com", "{told}");
+    assert_eq!(told["code"], "KDC_ERR_C_PRINCIPAL_UNKNOWN", "{told}");
+    let config = site.configure(&Directory::of(&lab), &format!("{OFTEN}{}", with_tickets(&lab)));
+    let checked = check(binary(&lab), &config);
+    assert_eq!(outcome(&checked, "account_not_found"), "unknown", "not asked: {}", checked.text);
+    lab.clear();
+}
+
 #[test]
 fn a_wrong_password_is_offered_once_whoever_shares_it() {
     let mut lab = shared();

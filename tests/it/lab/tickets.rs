@@ -12,7 +12,7 @@ use mssql_kerberos_exporter::model::observed::{Failure, FailureKind};
 use mssql_kerberos_exporter::model::secret::SecretSource;
 use mssql_kerberos_exporter::model::spn::Spn;
 use mssql_kerberos_exporter::model::ticket::{
-    Ask, KDC_PORT, KdcAddress, Offer, Ticket, TicketFacts, TicketQuestion,
+    Ask, ClientName, KDC_PORT, KdcAddress, Offer, Ticket, TicketFacts, TicketQuestion,
 };
 use mssql_kerberos_exporter::ticket::{Identity, Principal, Session, Settings};
 
@@ -185,6 +185,70 @@ fn refusals_are_answers() {
         }
         other => panic!("{other:?}"),
     }
+    lab.clear();
+}
+
+/// The encryption type that MIT's `kinit` selects of those that the KDC names for this account, when it offers these.
+fn selected_by_kinit(lab: &Lab, sam: &str, offer: &str) -> Option<i32> {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("krb5.conf");
+    let own = std::fs::read_to_string(lab.text("/krb5_conf")).unwrap();
+    let only = format!("[libdefaults]\n default_tkt_enctypes = {offer}\n allow_weak_crypto = true\n");
+    std::fs::write(&config, own.replacen("[libdefaults]\n", &only, 1)).unwrap();
+    let mut command = Command::new("kinit");
+    command.env("KRB5_CONFIG", &config).env("KRB5CCNAME", folder.path().join("cache"));
+    command.env("KRB5_TRACE", "/dev/stderr").stdin(std::process::Stdio::null());
+    // No password is at hand: it ends before any proof is made.
+    let output = command.arg(format!("{sam}@CORP.CONTOSO.COM")).output().unwrap();
+    let trace = String::from_utf8(output.stderr).unwrap();
+    assert!(trace.contains("Received error from KDC"), "{trace}");
+    let (_, selected) = trace.split_once("Selected etype info: etype ")?;
+    Some(match selected.split([',', ' ']).next().unwrap() {
+        "aes256-cts" => 18,
+        "aes128-cts" => 17,
+        "rc4-hmac" => 23,
+        other => panic!("{other} in {trace}"),
+    })
+}
+
+#[test]
+fn what_a_kdc_says_of_service_accounts() {
+    // DONT_REQ_PREAUTH (MS-ADTS 2.2.16), for an account whose password does not expire and for the disabled one that krbtgt is: Heimdal wants a proof where
+    // either the client or the server requires it.
+    const OPEN_ACCOUNT: &str = "4260352";
+    const OPEN_KRBTGT: &str = "4194818";
+    let mut lab = two_forests();
+    lab.set("svc_two", "userAccountControl", &[OPEN_ACCOUNT]);
+    lab.set("krbtgt", "userAccountControl", &[OPEN_KRBTGT]);
+    // What a password left that was set before the domain made AES keys: the NT hash alone.
+    lab.set("svc_one", "supplementalCredentials", &[]);
+    let known = ["svc_aes", "svc_aes128", "svc_rc4", "svc_one", "SQL01$", "gmsa_sql$"];
+    let counts = |lab: &Lab| {
+        let count = |sam: &&str| Forest::own(lab).number(sam, "badPwdCount");
+        known.iter().chain(&["svc_two"]).map(count).collect::<Vec<_>>()
+    };
+    let before = counts(&lab);
+    let client = |sam: &str| ClientName::new(host("corp.contoso.com"), sam);
+    let mut asked = question(&lab, &[]);
+    asked.clients = known.iter().chain(&["svc_two", "nobody"]).map(|sam| client(sam)).collect();
+    let facts = ask(&mut exporter(&lab), &asked).unwrap();
+    assert_eq!(counts(&lab), before, "no password was tried");
+    let told = |sam: &str| {
+        let said = facts.clients[&client(sam)].as_ref().unwrap();
+        (said.code(), said.keys().iter().map(|kind| kind.0).collect::<Vec<_>>())
+    };
+    for sam in known {
+        // Samba names the best alone.
+        let best = selected_by_kinit(&lab, sam, "aes256-cts aes128-cts rc4-hmac").unwrap();
+        assert_eq!(told(sam), ("KDC_ERR_PREAUTH_REQUIRED", vec![best]), "{sam}");
+        let aes = selected_by_kinit(&lab, sam, "aes256-cts aes128-cts");
+        assert_eq!(aes.is_some(), best != 23, "{sam}: RC4 alone is named where there is no AES key");
+    }
+    assert_eq!(told("svc_one").1, [23]);
+    // What the account allows is no matter here: msDS-SupportedEncryptionTypes 4, and AES keys.
+    assert_eq!(told("svc_rc4").1, [18]);
+    assert_eq!(told("nobody"), ("KDC_ERR_C_PRINCIPAL_UNKNOWN", Vec::new()));
+    assert_eq!(told("svc_two"), ("none", Vec::new()));
     lab.clear();
 }
 

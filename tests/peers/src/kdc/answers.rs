@@ -76,7 +76,9 @@ pub(super) fn answer(request: &[u8], state: &State) -> Option<Answer> {
     let service = body.sname.0.as_ref().map(|name| text(&name.0)).unwrap_or_default();
     let hour = u64::try_from(types::wall_clock().0 / 3_600).unwrap_or_default();
     let encryption_types = offered(body);
-    locked(&state.seen).push(KdcRequestSeen { step, service: service.clone(), encryption_types, hour });
+    let client = body.cname.0.as_ref().map(|name| text(&name.0)).unwrap_or_default();
+    let seen = KdcRequestSeen { step, client, service: service.clone(), encryption_types, hour };
+    locked(&state.seen).push(seen);
     let behaviour = locked(&state.behaviours).get(&step).cloned().unwrap_or_default();
     let forced = match behaviour {
         KdcBehaviour::Error(code) => Some(code),
@@ -144,27 +146,17 @@ impl Desk<'_> {
             account.encryption_types.iter().copied().filter(|kind| offered.contains(kind)).collect();
         let kind = *common.first().ok_or(TYPE_UNSUPPORTED)?;
         let salt = self.salt(account);
+        if proof.is_none() && !account.gives_away {
+            return Err(self.hints(&common, &salt));
+        }
         let Some(key) = Key::of(kind, &account.password, &salt) else { return Err(TYPE_UNSUPPORTED.into()) };
         self.keep(&key.octets);
-        match proof {
-            None if account.gives_away => {}
-            None => {
-                let entries = common.iter().map(|kind| EtypeInfo2Entry {
-                    etype: ExplicitContextTag0::from(integer(kind.cast_unsigned())),
-                    salt: Optional::from(Some(ExplicitContextTag1::from(string(&salt)))),
-                    s2kparams: Optional::from(None),
-                });
-                let info = fine(to_vec(&EtypeInfo2::from(entries.collect::<Vec<_>>())).ok())?;
-                let methods = Asn1SequenceOf::from(vec![pa(PA_ETYPE_INFO2, info)]);
-                return Err(Refused(PROOF_REQUIRED, to_vec(&methods).ok()));
-            }
-            Some(proof) => {
-                let data = fine(from_bytes::<EncryptedData>(&proof).ok())?;
-                let plain = key.open(AS_REQ_TIMESTAMP, &data).ok_or(PROOF_WRONG)?;
-                let stamp = fine(from_bytes::<PaEncTsEnc>(&plain).ok())?;
-                if (seconds(&stamp.patimestamp.0) - self.now()).abs() > MOST_SKEW {
-                    return Err(SKEW.into());
-                }
+        if let Some(proof) = proof {
+            let data = fine(from_bytes::<EncryptedData>(&proof).ok())?;
+            let plain = key.open(AS_REQ_TIMESTAMP, &data).ok_or(PROOF_WRONG)?;
+            let stamp = fine(from_bytes::<PaEncTsEnc>(&plain).ok())?;
+            if (seconds(&stamp.patimestamp.0) - self.now()).abs() > MOST_SKEW {
+                return Err(SKEW.into());
             }
         }
         let granting = Key { suite: CipherSuite::Aes256CtsHmacSha196, octets: self.state.key.clone() };
@@ -179,6 +171,21 @@ impl Desk<'_> {
             usage: AS_REP_ENC,
             ends: self.now() + *locked(&self.state.lifetime),
         })
+    }
+
+    /// KDC_ERR_PREAUTH_REQUIRED with the keys that there are.
+    fn hints(&self, kinds: &[i32], salt: &str) -> Refused {
+        let entries = kinds.iter().map(|kind| EtypeInfo2Entry {
+            etype: ExplicitContextTag0::from(integer(kind.cast_unsigned())),
+            salt: Optional::from(Some(ExplicitContextTag1::from(string(salt)))),
+            s2kparams: Optional::from(None),
+        });
+        match to_vec(&EtypeInfo2::from(entries.collect::<Vec<_>>())) {
+            Ok(info) => {
+                Refused(PROOF_REQUIRED, to_vec(&Asn1SequenceOf::from(vec![pa(PA_ETYPE_INFO2, info)])).ok())
+            }
+            Err(_) => GENERIC.into(),
+        }
     }
 
     fn ticket(&self, request: &KdcReq) -> Result<Vec<u8>, Refused> {

@@ -176,6 +176,8 @@ pub enum Lie {
 pub struct KdcRequestSeen {
     /// What it was.
     pub step: Step,
+    /// The client of an AS-REQ, as it is written there; empty in a TGS-REQ, where the ticket says it.
+    pub client: String,
     /// The service asked for, as `class/host`.
     pub service: String,
     /// The types offered.
@@ -287,6 +289,17 @@ impl Kdc {
     /// Every request so far.
     pub fn requests(&self) -> Vec<KdcRequestSeen> {
         locked(&self.state.seen).clone()
+    }
+
+    /// How often a logon without a proof was asked for in the name of anybody but this account, by name.
+    pub fn hellos_of_others(&self, own: &str) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for seen in locked(&self.state.seen).iter().filter(|seen| seen.step == Step::Hello) {
+            if !seen.client.eq_ignore_ascii_case(own) {
+                *counts.entry(seen.client.clone()).or_default() += 1;
+            }
+        }
+        counts
     }
 
     /// How often each service was asked for in each hour, by [`Step::Ticket`] alone.
