@@ -2,8 +2,9 @@
 
 use crate::findings::times::date;
 use crate::model::account::AccountClass;
-use crate::model::condition::PasswordSet;
-use crate::model::directory::{Account, DirectoryFacts};
+use crate::model::change::{AccountChange, Change};
+use crate::model::condition::{EncryptionTypes, PasswordSet};
+use crate::model::directory::{Account, AccountNames, DirectoryFacts};
 use crate::model::domain::DomainPolicy;
 use crate::model::observed::{Gap, Known};
 
@@ -50,6 +51,18 @@ pub fn aes_keys(facts: &DirectoryFacts, account: &Account) -> Known<Keys> {
             ),
         },
     })
+}
+
+/// What gives an account AES, in an order that leaves a type at each step: first the keys, which a new password makes, then
+/// the types. No password where the keys are there; where that is not known, one is safe and its lack is not.
+pub(super) fn aes_changes(
+    account: &AccountNames,
+    keys: &Known<Keys>,
+    types: Option<EncryptionTypes>,
+) -> Vec<Change> {
+    let keys = (*keys != Ok(Keys::Present)).then_some(AccountChange::NewPassword);
+    let types = types.is_none_or(|types| !types.has_aes()).then_some(AccountChange::UseAes);
+    keys.into_iter().chain(types).map(|change| Change::account(change, account)).collect()
 }
 
 /// What holds in the domain that the account lives in.
