@@ -22,7 +22,7 @@ use crate::model::observed::Known;
 use crate::model::spn::Spn;
 use crate::model::ticket::{ClientAnswer, ClientName, Ticket, TicketFacts, TicketQuestion};
 use crate::pipeline::{Assessment, InstanceAssessment};
-use crate::remedy::{self, printable};
+use crate::remedy::{self, Line, printable};
 
 pub use controllers::ControllerReport;
 
@@ -358,8 +358,8 @@ fn one_subject(page: &mut String, subject: &Subject) {
     for change in &subject.changes {
         let step = remedy::step(change);
         line(page, &format!("      -> {}: {}", step.by.name(), step.text));
-        if let Some(command) = step.command {
-            line(page, &format!("           {command}"));
+        if let Some(shown) = step.line {
+            line(page, &format!("           {}", shown.shown()));
         }
     }
 }
@@ -570,9 +570,15 @@ pub struct StepReport {
     pub by: &'static str,
     /// What.
     pub text: String,
-    /// The command.
+    /// The command as it is to be run: changes of SPNs alone have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// How an administrator would do it, if he decides to: never to be run unread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// T-SQL for the DBA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
     /// The typed change, for `script` and `fix`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<ChangeReport>,
@@ -766,14 +772,20 @@ fn step_report(change: &Change) -> StepReport {
         | Change::AdmitDelegation { .. }
         | Change::ListDelegationTarget { .. }
         | Change::SetStaticPort { .. }
-        | Change::Account { .. }
+        | Change::Account(_)
         | Change::RestartService
         | Change::TransactSql(_)
         | Change::Configure { .. }
         | Change::Dns(_)
         | Change::Advice(_) => None,
     };
-    StepReport { by: step.by.name(), text: step.text, command: step.command, change }
+    let (command, comment, sql) = match step.line {
+        Some(Line::Active(line)) => (Some(line), None, None),
+        Some(Line::Comment(line)) => (None, Some(line), None),
+        Some(Line::Sql(line)) => (None, None, Some(line)),
+        None => (None, None, None),
+    };
+    StepReport { by: step.by.name(), text: step.text, command, comment, sql, change }
 }
 
 #[cfg(test)]
@@ -834,6 +846,22 @@ mod tests {
         for secret in ["svc_old", "svc_sql", "sql01", "S-1-5", "setspn"] {
             assert!(!page.contains(secret), "{secret} is in\n{page}");
         }
+    }
+
+    #[test]
+    fn what_an_administrator_decides_is_a_comment() {
+        use crate::model::condition::AccountControl;
+        let bench = Bench::new().with(|bench| bench.condition.control = Ok(AccountControl(0x202)));
+        let assessment = bench.assess();
+        let page = text(&assessment, Detail::Full);
+        assert!(page.contains("           # Enable-ADAccount -Identity "), "{page}");
+        let json: serde_json::Value =
+            serde_json::from_str(&json(&assessment, Detail::Full).unwrap()).unwrap();
+        let findings = json["instances"][0]["findings"].as_array().unwrap();
+        let disabled = findings.iter().find(|finding| finding["finding"] == "account_disabled").unwrap();
+        let step = &disabled["subjects"][0]["steps"][0];
+        assert!(step["comment"].as_str().unwrap().starts_with("Enable-ADAccount "), "{step}");
+        assert!(step["command"].is_null() && step["change"].is_null(), "{step}");
     }
 
     #[test]

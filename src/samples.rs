@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::expected::{Expected, Requirement, SpnKind};
 use crate::findings::{Finding, Outcome, Rule, Subject};
 use crate::model::account::{AccountClass, AccountKey, Sid};
+use crate::model::change::Change;
 use crate::model::condition::{AccountControl, Condition, EncryptionTypes, PasswordSet};
 use crate::model::connections::{AuthScheme, Connections, NtlmClient, Origin, Transport};
 use crate::model::directory::{
@@ -1017,9 +1018,18 @@ impl Bench {
         }
     }
 
-    /// The commands that a subject's remedy gives.
+    /// The lines that a subject's remedy gives, as they are shown: comments with their sign.
     pub(crate) fn commands(subject: &Subject) -> Vec<String> {
-        subject.changes.iter().filter_map(|change| remedy::step(change).command).collect()
+        subject.changes.iter().filter_map(|change| Some(remedy::step(change).line?.shown())).collect()
+    }
+
+    /// The steps of a subject's remedy, in short: changes of accounts by name, all else by its first word.
+    pub(crate) fn steps(subject: &Subject) -> Vec<String> {
+        let short = |change: &Change| match change {
+            Change::Account(step) => format!("{:?}", step.change()),
+            other => format!("{other:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned(),
+        };
+        subject.changes.iter().map(short).collect()
     }
 
     /// A gap for tests that want one.

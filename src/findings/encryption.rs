@@ -3,8 +3,9 @@
 
 use crate::findings::times::date;
 use crate::model::account::AccountClass;
-use crate::model::condition::{Condition, PasswordSet};
-use crate::model::directory::{Account, DirectoryFacts};
+use crate::model::change::{AccountChange, Change};
+use crate::model::condition::{Condition, EncryptionTypes, PasswordSet};
+use crate::model::directory::{Account, AccountNames, DirectoryFacts};
 use crate::model::domain::DomainPolicy;
 use crate::model::observed::{Gap, Known};
 use crate::model::ticket::{ClientAnswer, EncryptionType};
@@ -75,6 +76,18 @@ pub fn told_by_kdc(said: Option<(&Known<ClientAnswer>, f64)>, condition: &Condit
             names.join(", ")
         ),
     })
+}
+
+/// What gives an account AES, in an order that leaves a type at each step: first the keys, which a new password makes, then
+/// the types. No password where the keys are there; where that is not known, one is safe and its lack is not.
+pub(super) fn aes_changes(
+    account: &AccountNames,
+    keys: &Known<Keys>,
+    types: Option<EncryptionTypes>,
+) -> Vec<Change> {
+    let keys = (*keys != Ok(Keys::Present)).then_some(AccountChange::NewPassword);
+    let types = types.is_none_or(|types| !types.has_aes()).then_some(AccountChange::UseAes);
+    keys.into_iter().chain(types).map(|change| Change::account(change, account)).collect()
 }
 
 /// What holds in the domain that the account lives in.

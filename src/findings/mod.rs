@@ -151,6 +151,13 @@ impl Subject {
         self.changes.push(change);
         self
     }
+
+    /// Further steps of the remedy, in this order.
+    #[must_use]
+    pub fn then_all(mut self, changes: impl IntoIterator<Item = Change>) -> Self {
+        self.changes.extend(changes);
+        self
+    }
 }
 
 /// What a rule's check says: the subjects it applies to, and what it could not judge.

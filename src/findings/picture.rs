@@ -138,7 +138,7 @@ impl Picture {
             account_of(said.facts, &account.key)
         });
         let settling = settling(evidence, index, now);
-        let client = match (&testimony, &outline.account) {
+        let client = match (&testimony, &outline.accounts.judged) {
             (Ok(said), Ok(named)) => {
                 tickets::client(account.as_ref().ok().map(|account| &account.names), &named.key, said.facts)
             }

@@ -1,6 +1,6 @@
 //! The typed changes that remedies are made of. `remedy` renders them as text; no rule holds a command.
 
-use super::account::Sid;
+use super::account::{AccountClass, Sid};
 use super::directory::AccountNames;
 use super::spn::Spn;
 
@@ -52,13 +52,9 @@ pub enum Change {
         /// The port.
         port: u16,
     },
-    /// Change something else about an account. Never active: what an administrator decides (JUDGEMENT 16, never 5).
-    Account {
-        /// What.
-        change: AccountChange,
-        /// Of which account.
-        account: AccountNames,
-    },
+    /// Change something else about an account, made by [`Change::account`] alone. Never active: what an administrator decides
+    /// (JUDGEMENT 16, never 5).
+    Account(AccountStep),
     /// Restart the SQL Server service.
     RestartService,
     /// T-SQL for the DBA to run, one batch.
@@ -76,6 +72,61 @@ pub enum Change {
     Advice(String),
 }
 
+impl Change {
+    /// A change of an account. A new password is for the accounts that have one which people set; for every other class it
+    /// becomes words: a reset in the directory would break a computer's secure channel, and a managed account has none to set.
+    pub fn account(change: AccountChange, account: &AccountNames) -> Self {
+        match (change, no_password_by_hand(account)) {
+            (AccountChange::NewPassword, Some(why)) => Self::Advice(why),
+            _ => Self::Account(AccountStep { change, account: account.clone() }),
+        }
+    }
+}
+
+/// Why nobody sets this account's password, with what makes new keys instead.
+fn no_password_by_hand(account: &AccountNames) -> Option<String> {
+    let name = account.nt_name();
+    match account.class {
+        AccountClass::User => None,
+        AccountClass::Computer => Some(format!(
+            "{name} is a computer account: never reset its password in the directory, which breaks the host's secure channel. \
+             New keys are the host's own business: Reset-ComputerMachinePassword, run there by its administrator"
+        )),
+        // It is installed on one host, which sets its password (Reset-ADServiceAccountPassword).
+        AccountClass::StandaloneManaged => Some(format!(
+            "{name} is a standalone managed service account: its host sets its password by itself, or at once by \
+             Reset-ADServiceAccountPassword, run there"
+        )),
+        AccountClass::GroupManaged | AccountClass::DelegatedManaged => Some(format!(
+            "{name} is a {}: the domain makes its password and changes it by itself, there is none to set; the next change \
+             makes new keys (msDS-ManagedPasswordInterval, 30 days unless set otherwise)",
+            account.class.name()
+        )),
+        AccountClass::Other => Some(format!(
+            "{name} is no user account: whether its password may be set, and how, is for its owner to say"
+        )),
+    }
+}
+
+/// A change of one account that an administrator may make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountStep {
+    change: AccountChange,
+    account: AccountNames,
+}
+
+impl AccountStep {
+    /// What.
+    pub const fn change(&self) -> AccountChange {
+        self.change
+    }
+
+    /// Of which account.
+    pub const fn account(&self) -> &AccountNames {
+        &self.account
+    }
+}
+
 /// What an administrator may do about an account besides its SPNs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountChange {
@@ -91,4 +142,37 @@ pub enum AccountChange {
     UseAes,
     /// No longer DES alone.
     ClearDesOnly,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn a_new_password_is_for_users_alone() {
+        let mut account = samples::account("svc", &[]).names;
+        for (class, word) in [
+            (AccountClass::User, None),
+            (AccountClass::Computer, Some("Reset-ComputerMachinePassword")),
+            (AccountClass::StandaloneManaged, Some("Reset-ADServiceAccountPassword")),
+            (AccountClass::GroupManaged, Some("by itself")),
+            (AccountClass::DelegatedManaged, Some("by itself")),
+            (AccountClass::Other, Some("owner")),
+        ] {
+            account.class = class;
+            match (Change::account(AccountChange::NewPassword, &account), word) {
+                (Change::Account(step), None) => assert_eq!(step.change(), AccountChange::NewPassword),
+                (Change::Advice(text), Some(word)) => assert!(text.contains(word), "{text}"),
+                (change, _) => panic!("{class:?}: {change:?}"),
+            }
+            // Whatever else is done about an account may be done to each.
+            for change in [AccountChange::Enable, AccountChange::UseAes, AccountChange::ClearDesOnly] {
+                assert!(
+                    matches!(Change::account(change, &account), Change::Account(_)),
+                    "{class:?} {change:?}"
+                );
+            }
+        }
+    }
 }

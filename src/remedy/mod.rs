@@ -14,10 +14,31 @@ pub mod powershell;
 pub struct Step {
     /// What to do, one line, safe to print.
     pub text: String,
-    /// The command that does it, if there is one that may be proposed.
-    pub command: Option<String>,
+    /// The line that does it, if there is one that may be shown.
+    pub line: Option<Line>,
     /// Who runs it.
     pub by: By,
+}
+
+/// A line that somebody may run, by how far it is proposed (JUDGEMENT 16).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A command as it is to be run: changes of SPNs, and nothing else.
+    Active(String),
+    /// A comment: how an administrator would do it, if he decides to.
+    Comment(String),
+    /// T-SQL for the DBA.
+    Sql(String),
+}
+
+impl Line {
+    /// As it stands in a text that somebody could run as it is: what is not active is a comment of its language there.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Active(line) | Self::Sql(line) => line.clone(),
+            Self::Comment(line) => format!("# {line}"),
+        }
+    }
 }
 
 /// Who carries a step out.
@@ -50,12 +71,12 @@ impl By {
 
 /// A change as one step.
 pub fn step(change: &Change) -> Step {
-    let by_hand = |by: By, text: String| Step { text: printable(&text), command: None, by };
+    let by_hand = |by: By, text: String| Step { text: printable(&text), line: None, by };
     match change {
         Change::AddSpn { spn, account } => match setspn::add(spn, account) {
             Ok(command) => Step {
                 text: format!("add {} to {}", printable(&spn.label()), printable(&account.nt_name())),
-                command: Some(command),
+                line: Some(Line::Active(command)),
                 by: By::DirectoryAdministrator,
             },
             Err(why) => by_hand(By::DirectoryAdministrator, format!("add the SPN: {why}")),
@@ -63,7 +84,7 @@ pub fn step(change: &Change) -> Step {
         Change::RemoveSpn { spn, account } => match setspn::remove(spn, account) {
             Ok(command) => Step {
                 text: format!("remove {} from {}", printable(&spn.label()), printable(&account.nt_name())),
-                command: Some(command),
+                line: Some(Line::Active(command)),
                 by: By::DirectoryAdministrator,
             },
             Err(why) => by_hand(By::DirectoryAdministrator, format!("remove the SPN: {why}")),
@@ -98,9 +119,9 @@ pub fn step(change: &Change) -> Step {
                 entries.join(", ")
             ),
         ),
-        Change::Account { change, account } => Step {
-            text: format!("{}: {}", printable(&account.nt_name()), powershell::words(*change)),
-            command: powershell::line(*change, account),
+        Change::Account(step) => Step {
+            text: format!("{}: {}", printable(&step.account().nt_name()), powershell::words(step.change())),
+            line: powershell::line(step.change(), step.account()).map(Line::Comment),
             by: By::DirectoryAdministrator,
         },
         Change::RestartService => by_hand(
@@ -109,7 +130,7 @@ pub fn step(change: &Change) -> Step {
         ),
         Change::TransactSql(sql) => Step {
             text: "run in SQL Server".to_owned(),
-            command: Some(printable(sql)),
+            line: Some(Line::Sql(printable(sql))),
             by: By::DatabaseAdministrator,
         },
         Change::Configure { key, example } => {
@@ -161,9 +182,60 @@ mod tests {
         {
             let account = AccountNames { sam: sam.into(), ..samples::account("svc_sql", &[]).names };
             let step = step(&Change::AddSpn { spn: spn.clone(), account });
-            assert_eq!(step.command, None, "{sam:?}");
+            assert_eq!(step.line, None, "{sam:?}");
             assert!(step.text.contains("unusual characters"), "{}", step.text);
             assert!(!step.text.contains('\n'));
+        }
+    }
+
+    /// JUDGEMENT 16, Never 5: delegation, flags, types and passwords are comments. No variant is left out: a new one does not
+    /// compile here until somebody has decided.
+    #[test]
+    fn changes_of_spns_alone_are_active() {
+        use crate::model::change::AccountChange;
+        let account = samples::account("svc_sql", &[]).names;
+        let spn = Spn::parse("MSSQLSvc/sql01.corp.contoso.com:1433").unwrap();
+        let on_account = [
+            AccountChange::Enable,
+            AccountChange::Unlock,
+            AccountChange::ClearExpiration,
+            AccountChange::NewPassword,
+            AccountChange::UseAes,
+            AccountChange::ClearDesOnly,
+        ];
+        let mut changes = vec![
+            Change::AddSpn { spn: spn.clone(), account: account.clone() },
+            Change::RemoveSpn { spn: spn.clone(), account: account.clone() },
+            Change::AskOwner { spn: spn.clone(), holder: account.clone() },
+            Change::AdmitDelegation { front: account.clone(), back_end: account.clone(), admitted: vec![] },
+            Change::ListDelegationTarget { front: account.clone(), spn },
+            Change::SetStaticPort { entries: vec!["IPAll".into()], port: 1433 },
+            Change::RestartService,
+            Change::TransactSql("SELECT 1".into()),
+            Change::Configure { key: "fqdn", example: "x".into() },
+            Change::Dns("a record".into()),
+            Change::Advice("setspn -D x y".into()),
+        ];
+        changes.extend(on_account.map(|change| Change::account(change, &account)));
+        for change in &changes {
+            let may_be_active = match change {
+                Change::AddSpn { .. } | Change::RemoveSpn { .. } => true,
+                Change::AskOwner { .. }
+                | Change::AdmitDelegation { .. }
+                | Change::ListDelegationTarget { .. }
+                | Change::SetStaticPort { .. }
+                | Change::Account(_)
+                | Change::RestartService
+                | Change::TransactSql(_)
+                | Change::Configure { .. }
+                | Change::Dns(_)
+                | Change::Advice(_) => false,
+            };
+            let line = step(change).line;
+            assert_eq!(matches!(line, Some(Line::Active(_))), may_be_active, "{change:?}");
+            if matches!(change, Change::Account(_)) {
+                assert!(line.unwrap().shown().starts_with("# "), "{change:?}");
+            }
         }
     }
 }

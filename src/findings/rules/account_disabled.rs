@@ -27,7 +27,7 @@ fn judge(account: &Account) -> Known<Option<Subject>> {
     if !account.condition.control.clone()?.has(AccountControl::DISABLED) {
         return Ok(None);
     }
-    let change = Change::Account { change: AccountChange::Enable, account: account.names.clone() };
+    let change = Change::account(AccountChange::Enable, &account.names);
     Ok(Some(Subject::new(account.names.nt_name(), "userAccountControl has ACCOUNTDISABLE").then(change)))
 }
 

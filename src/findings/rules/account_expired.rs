@@ -26,7 +26,7 @@ fn judge(case: &Case<'_>, account: &Account) -> Known<Option<Subject>> {
     let Some(expires) = account.condition.expires.clone()?.filter(|at| *at <= case.now.unix_seconds()) else {
         return Ok(None);
     };
-    let change = Change::Account { change: AccountChange::ClearExpiration, account: account.names.clone() };
+    let change = Change::account(AccountChange::ClearExpiration, &account.names);
     let text = format!("the account expired on {}", date(expires));
     Ok(Some(Subject::new(account.names.nt_name(), text).then(change)))
 }

@@ -31,7 +31,7 @@ fn judge(account: &Account) -> Known<Option<Subject>> {
     }
     let find =
         "find the computer that sends wrong passwords: event 4740 in the Security log of the PDC emulator";
-    let unlock = Change::Account { change: AccountChange::Unlock, account: account.names.clone() };
+    let unlock = Change::account(AccountChange::Unlock, &account.names);
     let subject = Subject::new(account.names.nt_name(), "the directory computes LOCKOUT for it now");
     Ok(Some(subject.then(Change::Advice(find.to_owned())).then(unlock)))
 }
@@ -62,6 +62,6 @@ mod tests {
         let bench = Bench::new().with(|bench| bench.condition.computed = Ok(AccountControl(0x10)));
         let subject = bench.finding(&RULE).subjects.remove(0);
         assert!(matches!(subject.changes[0], Change::Advice(_)));
-        assert!(matches!(subject.changes[1], Change::Account { change: AccountChange::Unlock, .. }));
+        assert_eq!(Bench::steps(&subject), ["Advice", "Unlock"]);
     }
 }

@@ -1,7 +1,7 @@
 //! `encryption_mismatch`: what the account allows and what it has keys for leave nothing that a KDC would use. RC4 being off
 //! is no fault.
 
-use crate::findings::encryption::Keys;
+use crate::findings::encryption::{Keys, aes_changes};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::{AccountChange, Change};
 use crate::model::condition::{AccountControl, Cipher};
@@ -17,7 +17,8 @@ pub(super) const RULE: Rule = Rule {
     seen: "The account allows DES alone, which no supported KDC uses; or it allows AES alone and its password is older than \
            the domain's AES keys; or the KDC refused a ticket with error 14 although everything that the account allows was \
            offered.",
-    repair: "Allow AES for the account; where it has no AES keys, set a new password, which makes them.",
+    repair: "Where the account has no AES keys, set a new password, which makes them; then allow AES for it. Computers and \
+             managed accounts change their password by themselves.",
     source: "https://learn.microsoft.com/openspecs/windows_protocols/ms-kile/6cfc7b50-11ed-4b4d-846d-6f08f0812919",
     check,
 };
@@ -35,10 +36,13 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
         Ok(Some(subject)) => subject.line(text),
         Ok(None) | Err(_) => {
             let types = account.condition.encryption_types.clone().ok().flatten();
-            let allows_aes = types.is_none_or(|types| types.has_aes());
-            let change = if allows_aes { AccountChange::NewPassword } else { AccountChange::UseAes };
-            Subject::new(account.names.nt_name(), text)
-                .then(Change::Account { change, account: account.names.clone() })
+            let subject = Subject::new(account.names.nt_name(), text);
+            if types.is_some_and(|types| types.has_aes()) {
+                // AES was offered and is allowed: the KDC says that there are no keys.
+                subject.then(Change::account(AccountChange::NewPassword, &account.names))
+            } else {
+                subject.then_all(aes_changes(&account.names, &case.picture.aes_keys, types))
+            }
         }
     }))
 }
@@ -61,15 +65,14 @@ fn refused(case: &Case<'_>) -> Known<Option<String>> {
 
 fn by_attribute(case: &Case<'_>) -> Known<Option<Subject>> {
     let account = case.account()?;
-    let subject = |text: &str, changes: &[AccountChange]| {
-        changes.iter().fold(Subject::new(account.names.nt_name(), text), |subject, change| {
-            subject.then(Change::Account { change: *change, account: account.names.clone() })
-        })
-    };
+    let keys = &case.picture.aes_keys;
+    let subject = |text: &str| Subject::new(account.names.nt_name(), text);
+    let to_aes = |types| aes_changes(&account.names, keys, types);
     let control = account.condition.control.clone()?;
     if control.has(AccountControl::DES_ONLY) {
-        let text = "userAccountControl has USE_DES_KEY_ONLY";
-        return Ok(Some(subject(text, &[AccountChange::ClearDesOnly, AccountChange::UseAes])));
+        let types = account.condition.encryption_types.clone().ok().flatten();
+        let subject = subject("userAccountControl has USE_DES_KEY_ONLY").then_all(to_aes(types));
+        return Ok(Some(subject.then(Change::account(AccountChange::ClearDesOnly, &account.names))));
     }
     let Some(types) = account.condition.encryption_types.clone()?.filter(|types| types.names_a_cipher())
     else {
@@ -77,16 +80,16 @@ fn by_attribute(case: &Case<'_>) -> Known<Option<Subject>> {
     };
     if types.ciphers().eq([Cipher::Des]) {
         let text = "msDS-SupportedEncryptionTypes names DES alone";
-        return Ok(Some(subject(text, &[AccountChange::UseAes])));
+        return Ok(Some(subject(text).then_all(to_aes(Some(types)))));
     }
     if types.has(Cipher::Rc4) {
         return Ok(None);
     }
-    Ok(match case.picture.aes_keys.clone()? {
+    Ok(match keys.clone()? {
         Keys::Present => None,
         Keys::ProbablyAbsent { why } => {
             let text = format!("msDS-SupportedEncryptionTypes names {types}");
-            Some(subject(&text, &[AccountChange::NewPassword]).line(why))
+            Some(subject(&text).line(why).then_all(to_aes(Some(types))))
         }
     })
 }
@@ -94,8 +97,9 @@ fn by_attribute(case: &Case<'_>) -> Known<Option<Subject>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::account::AccountClass;
     use crate::model::condition::EncryptionTypes;
-    use crate::samples::{Bench, PORT, Seen};
+    use crate::samples::{Bench, NAME, PORT, Seen};
 
     #[test]
     fn outcomes() {
@@ -124,5 +128,36 @@ mod tests {
         assert_eq!(judge(types(0x18).no_policy()), Seen::unknown());
         assert_eq!(judge(types(0x3).service_account(".\\bob")), Seen::not_applicable());
         assert_eq!(judge(types(0x3).workgroup()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn remedies_by_class_and_keys() {
+        let steps = |bench: Bench| Bench::steps(&bench.finding(&RULE).subjects[0]);
+        let types = |bench: Bench, bits: u32| {
+            bench.with(|bench| bench.condition.encryption_types = Ok(Some(EncryptionTypes(bits))))
+        };
+        let user = || types(Bench::new(), 0x3);
+        assert_eq!(steps(user()), ["UseAes"]);
+        assert_eq!(steps(user().old_password()), ["NewPassword", "UseAes"]);
+        assert_eq!(steps(types(Bench::new(), 0x18).old_password()), ["NewPassword"]);
+        assert_eq!(steps(types(Bench::new(), 0x18).ticket_refused(PORT, 14)), ["NewPassword"]);
+        assert_eq!(steps(types(Bench::new(), 0x4).ticket_refused(PORT, 14)), ["UseAes"]);
+        let des_only = || Bench::new().with(|bench| bench.condition.control = Ok(AccountControl(0x20_0200)));
+        assert_eq!(steps(des_only()), ["ClearDesOnly"]);
+        assert_eq!(steps(des_only().old_password()), ["NewPassword", "ClearDesOnly"]);
+        // A refused ticket of a computer or managed account: nothing resets its password in the directory.
+        for (account, class) in [
+            ("NT SERVICE\\MSSQLSERVER", AccountClass::Computer),
+            ("CORP\\gmsa_sql$", AccountClass::GroupManaged),
+            ("CORP\\msa_sql$", AccountClass::StandaloneManaged),
+            ("CORP\\dmsa_sql$", AccountClass::DelegatedManaged),
+        ] {
+            let holder = if class == AccountClass::Computer { "sql01$" } else { &account[5..] };
+            let bench = types(Bench::new(), 0x18).service_account(account).spns(holder, &[PORT, NAME]);
+            let bench = bench.with(|bench| bench.class = Some(class)).ticket_refused(PORT, 14);
+            let subject = bench.finding(&RULE).subjects.remove(0);
+            assert_eq!(Bench::steps(&subject), ["Advice"], "{class:?}");
+            assert!(Bench::commands(&subject).is_empty(), "{class:?}");
+        }
     }
 }

@@ -33,7 +33,7 @@ fn judge(account: &Account) -> Known<Option<Subject>> {
         Ok(PasswordSet::MustChange) => "the password must be changed at the next logon (pwdLastSet is 0)",
         Ok(PasswordSet::At(_)) | Err(_) => "the directory computes PASSWORD_EXPIRED for it now",
     };
-    let change = Change::Account { change: AccountChange::NewPassword, account: account.names.clone() };
+    let change = Change::account(AccountChange::NewPassword, &account.names);
     Ok(Some(Subject::new(account.names.nt_name(), text).then(change)))
 }
 

@@ -35,7 +35,7 @@ fn judge(case: &Case<'_>, account: &Account) -> Known<Option<Subject>> {
         return Ok(None);
     }
     let text = format!("the password expires in {}, on {}", span(left), date(expires));
-    let change = Change::Account { change: AccountChange::NewPassword, account: account.names.clone() };
+    let change = Change::account(AccountChange::NewPassword, &account.names);
     let gmsa = "a group managed service account needs no such date";
     Ok(Some(Subject::new(account.names.nt_name(), text).then(change).then(Change::Advice(gmsa.to_owned()))))
 }

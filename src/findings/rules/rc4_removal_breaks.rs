@@ -1,9 +1,8 @@
 //! `rc4_removal_breaks`: tickets to this service are possible only as long as the KDC still gives RC4 ones. Windows is taking
 //! that away (CVE-2026-20833): since April 2026 an account without a setting of its own gets AES alone.
 
-use crate::findings::encryption::Keys;
+use crate::findings::encryption::{Keys, aes_changes};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
-use crate::model::change::{AccountChange, Change};
 use crate::model::condition::{AccountControl, Cipher};
 use crate::model::observed::Known;
 
@@ -16,8 +15,10 @@ pub(super) const RULE: Rule = Rule {
               get no ticket.",
     seen: "msDS-SupportedEncryptionTypes without AES; or without a setting that helps while the password is older than the \
            domain's AES keys (the group Read-only Domain Controllers dates them), or a KDC names no AES key of the account \
-           (only with `ticket.ask_service_accounts`; its word beats the dates).",
-    repair: "Set a new password, which makes AES keys, and let the account allow AES. Never bring RC4 back.",
+           (only with `ticket.ask_service_accounts`; its word beats the dates), or the KDC answered an offer of AES with an \
+           RC4 ticket.",
+    repair: "Where the account probably has no AES keys, set a new password first, which makes them; then let the account \
+             allow AES. Computers and managed accounts change their password by themselves. Never bring RC4 back.",
     source: "https://learn.microsoft.com/windows-server/security/kerberos/detect-remediate-rc4-kerberos",
     check,
 };
@@ -28,7 +29,6 @@ fn check(case: &Case<'_>) -> Judged {
 
 fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
     let account = case.account()?;
-    let change = |change: AccountChange| Change::Account { change, account: account.names.clone() };
     if account.condition.control.clone()?.has(AccountControl::DES_ONLY) {
         return Ok(None);
     }
@@ -44,22 +44,58 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
         }
     };
     let subject = Subject::new(account.names.nt_name(), shown);
+    let remedy = |keys: &Known<Keys>| aes_changes(&account.names, keys, types);
+    let by_date = &case.picture.aes_keys;
     if !has_aes {
-        return Ok(Some(
-            subject.then(change(AccountChange::UseAes)).then(change(AccountChange::NewPassword)),
-        ));
+        let subject = match by_date {
+            Ok(Keys::ProbablyAbsent { why }) => subject.line(why),
+            Ok(Keys::Present) | Err(_) => subject,
+        };
+        return Ok(Some(subject.then_all(remedy(by_date))));
     }
-    Ok(match case.picture.aes_keys.clone()? {
-        Keys::Present => None,
-        Keys::ProbablyAbsent { why } => Some(subject.line(why).then(change(AccountChange::NewPassword))),
-    })
+    match by_ticket(case) {
+        Some(Keys::Present) => Ok(None),
+        Some(absent @ Keys::ProbablyAbsent { .. }) => {
+            // Where the account names AES, no types are left to add: the KDC's word beats the date.
+            let keys = if types.is_some() { &Ok(absent.clone()) } else { by_date };
+            let lines = [Some(&absent), by_date.as_ref().ok()].into_iter().flatten();
+            let subject = lines.fold(subject, |subject, keys| match keys {
+                Keys::ProbablyAbsent { why } => subject.line(why),
+                Keys::Present => subject,
+            });
+            Ok(Some(subject.then_all(remedy(keys))))
+        }
+        None => Ok(match by_date.clone()? {
+            Keys::Present => None,
+            Keys::ProbablyAbsent { why } => Some(subject.line(why).then_all(remedy(by_date))),
+        }),
+    }
+}
+
+/// What the tickets of the account say about its AES keys. RC4 is offered beside AES, and only where the account has nothing
+/// else or AES alone was refused (KDC_ERR_ETYPE_NOSUPP), so an RC4 ticket is the answer to an offer of AES. Which of its keys
+/// a KDC would use is its own choice: "probably".
+fn by_ticket(case: &Case<'_>) -> Option<Keys> {
+    let granted = case.granted().ok()?;
+    if granted.iter().any(|(_, granted)| !granted.encryption_type.is_weak()) {
+        return Some(Keys::Present);
+    }
+    let (spn, granted) = granted.into_iter().find(|(_, granted)| granted.encryption_type.is_weak())?;
+    let why = format!(
+        "{} was offered AES for {} and issued a ticket with {}: it probably has no AES key to use for the account",
+        granted.kdc,
+        spn.label(),
+        granted.encryption_type
+    );
+    Some(Keys::ProbablyAbsent { why })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::account::AccountClass;
     use crate::model::condition::{EncryptionTypes, PasswordSet};
-    use crate::samples::{Bench, Seen};
+    use crate::samples::{Bench, NAME, PORT, Seen};
 
     #[test]
     fn outcomes() {
@@ -126,5 +162,67 @@ mod tests {
         let bench = Bench::new().old_password().with(|bench| bench.condition.encryption_types = Ok(None));
         let commands = Bench::commands(&bench.finding(&RULE).subjects[0]);
         assert!(!commands.is_empty() && commands.iter().all(|line| !line.contains("RC4")), "{commands:?}");
+    }
+
+    #[test]
+    fn the_answer_of_the_kdc() {
+        let types = |types: Option<u32>| {
+            Bench::new().with(|bench| bench.condition.encryption_types = Ok(types.map(EncryptionTypes)))
+        };
+        let applies = || Seen::applies(&["CORP\\svc_sql"]);
+        for bits in [None, Some(0x1c)] {
+            let rc4 = || types(bits).ticket_granted(PORT, 23, 2);
+            assert_eq!(rc4().judge(&RULE), applies(), "{bits:?}");
+            // Where the dates are not known it tells as well, and a ticket with AES tells that all is well.
+            assert_eq!(rc4().no_policy().judge(&RULE), applies(), "{bits:?}");
+            let aes = || types(bits).ticket_granted(PORT, 18, 2);
+            assert_eq!(aes().judge(&RULE), Seen::clear(), "{bits:?}");
+            assert_eq!(aes().old_password().judge(&RULE), Seen::clear(), "{bits:?}");
+            assert_eq!(aes().no_policy().judge(&RULE), Seen::clear(), "{bits:?}");
+            // AES refused, and RC4 not offered yet: not told.
+            assert_eq!(types(bits).ticket_refused(PORT, 14).judge(&RULE), Seen::clear(), "{bits:?}");
+        }
+        let finding = types(None).old_password().ticket_granted(PORT, 23, 2).finding(&RULE);
+        let probably = |line: &&String| line.contains("probably");
+        assert_eq!(finding.subjects[0].evidence.iter().filter(probably).count(), 2, "{finding:?}");
+        // AES alone is allowed: no RC4 ticket of today changes that.
+        assert_eq!(types(Some(0x18)).ticket_granted(PORT, 23, 2).judge(&RULE), Seen::clear());
+    }
+
+    #[test]
+    fn a_password_only_where_keys_are_missing_and_before_the_types() {
+        let steps = |bench: Bench| Bench::steps(&bench.finding(&RULE).subjects[0]);
+        let types = |types: Option<u32>| {
+            Bench::new().with(|bench| bench.condition.encryption_types = Ok(types.map(EncryptionTypes)))
+        };
+        assert_eq!(steps(types(Some(4))), ["UseAes"]);
+        assert_eq!(steps(types(Some(4)).old_password()), ["NewPassword", "UseAes"]);
+        assert_eq!(steps(types(Some(4)).no_policy()), ["NewPassword", "UseAes"]);
+        assert_eq!(steps(types(None).old_password()), ["NewPassword", "UseAes"]);
+        assert_eq!(steps(types(Some(0x1c)).old_password()), ["NewPassword"]);
+        // The KDC uses its default, RC4, for an account that names no type and has AES keys.
+        assert_eq!(steps(types(None).ticket_granted(PORT, 23, 2)), ["UseAes"]);
+        assert_eq!(steps(types(Some(0x1c)).ticket_granted(PORT, 23, 2)), ["NewPassword"]);
+    }
+
+    #[test]
+    fn no_password_of_a_computer_or_managed_account_is_ever_reset() {
+        for (account, class, word) in [
+            ("NT SERVICE\\MSSQLSERVER", AccountClass::Computer, "Reset-ComputerMachinePassword"),
+            ("LocalSystem", AccountClass::Computer, "Reset-ComputerMachinePassword"),
+            ("CORP\\gmsa_sql$", AccountClass::GroupManaged, "by itself"),
+            ("CORP\\msa_sql$", AccountClass::StandaloneManaged, "Reset-ADServiceAccountPassword"),
+            ("CORP\\dmsa_sql$", AccountClass::DelegatedManaged, "by itself"),
+        ] {
+            let holder = if class == AccountClass::Computer { "sql01$" } else { &account[5..] };
+            let bench = Bench::new().service_account(account).spns(holder, &[PORT, NAME]).with(|bench| {
+                bench.class = Some(class);
+                bench.condition.encryption_types = Ok(Some(EncryptionTypes(0x1c)));
+            });
+            let subject = bench.ticket_granted(PORT, 23, 2).finding(&RULE).subjects.remove(0);
+            assert_eq!(Bench::steps(&subject), ["Advice"], "{class:?}");
+            let text = crate::remedy::step(&subject.changes[0]).text;
+            assert!(text.contains(word) && !text.contains("Set-ADAccountPassword"), "{text}");
+        }
     }
 }

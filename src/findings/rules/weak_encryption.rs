@@ -1,9 +1,10 @@
 //! `weak_encryption`: a ticket was issued with RC4, or RC4 is all that the account allows. That RC4 is off is good news and never a
 //! finding.
 
+use crate::findings::encryption::{Keys, aes_changes};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
-use crate::model::change::{AccountChange, Change};
 use crate::model::condition::Cipher;
+use crate::model::directory::Account;
 use crate::model::observed::Known;
 
 pub(super) const RULE: Rule = Rule {
@@ -14,7 +15,8 @@ pub(super) const RULE: Rule = Rule {
     meaning: "Tickets to this service are encrypted with RC4, which is weak and being removed: whoever asks for one can try \
               passwords against it offline.",
     seen: "msDS-SupportedEncryptionTypes names RC4 and no AES type, or a ticket that the exporter asked for was encrypted with RC4.",
-    repair: "Allow AES for the account. If its password is very old, set a new one as well, which makes AES keys.",
+    repair: "Where the account probably has no AES keys, set a new password first, which makes them; then allow AES for the \
+             account. In the other order no type would be left.",
     source: "https://learn.microsoft.com/openspecs/windows_protocols/ms-kile/6cfc7b50-11ed-4b4d-846d-6f08f0812919",
     check,
 };
@@ -34,23 +36,30 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
         format!("{} issued a ticket for {} with {}", granted.kdc, spn.label(), granted.encryption_type);
     Ok(Some(match by_attribute {
         Ok(Some(subject)) => subject.line(text),
-        Ok(None) | Err(_) => {
-            let change = Change::Account { change: AccountChange::UseAes, account: account.names.clone() };
-            Subject::new(account.names.nt_name(), text).then(change)
-        }
+        Ok(None) | Err(_) => with_remedy(case, account, text),
     }))
 }
 
 fn by_attribute(case: &Case<'_>) -> Known<Option<Subject>> {
     let account = case.account()?;
     let Some(types) = account.condition.encryption_types.clone()? else { return Ok(None) };
-    let is_aes = types.has_aes();
-    if is_aes || !types.has(Cipher::Rc4) {
+    if types.has_aes() || !types.has(Cipher::Rc4) {
         return Ok(None);
     }
     let text = format!("msDS-SupportedEncryptionTypes names {types} and no AES");
-    let change = Change::Account { change: AccountChange::UseAes, account: account.names.clone() };
-    Ok(Some(Subject::new(account.names.nt_name(), text).then(change)))
+    Ok(Some(with_remedy(case, account, text)))
+}
+
+fn with_remedy(case: &Case<'_>, account: &Account, text: String) -> Subject {
+    let keys = &case.picture.aes_keys;
+    let types = account.condition.encryption_types.clone().ok().flatten();
+    let subject = Subject::new(account.names.nt_name(), text);
+    let subject = match keys {
+        Ok(Keys::Present) => subject,
+        Ok(Keys::ProbablyAbsent { why }) => subject.line(why),
+        Err(gap) => subject.line(format!("whether it has AES keys is not known: {gap}")),
+    };
+    subject.then_all(aes_changes(&account.names, keys, types))
 }
 
 #[cfg(test)]
@@ -81,5 +90,20 @@ mod tests {
         assert_eq!(both.subjects[0].evidence.len(), 2, "{both:?}");
         assert_eq!(judge(types(Some(4)).service_account(".\\bob")), Seen::not_applicable());
         assert_eq!(judge(types(Some(4)).workgroup()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn keys_come_before_types() {
+        let steps = |bench: Bench| Bench::steps(&bench.finding(&RULE).subjects[0]);
+        let rc4 =
+            || Bench::new().with(|bench| bench.condition.encryption_types = Ok(Some(EncryptionTypes(4))));
+        assert_eq!(steps(rc4()), ["UseAes"]);
+        assert_eq!(steps(rc4().old_password()), ["NewPassword", "UseAes"]);
+        assert_eq!(steps(rc4().no_policy()), ["NewPassword", "UseAes"]);
+        assert_eq!(steps(rc4().service_account("LocalSystem")), ["UseAes"]);
+        // A ticket for an account that allows AES: its keys are what is missing.
+        let both =
+            Bench::new().with(|bench| bench.condition.encryption_types = Ok(Some(EncryptionTypes(0x1c))));
+        assert_eq!(steps(both.old_password().ticket_granted(PORT, 23, 2)), ["NewPassword"]);
     }
 }
