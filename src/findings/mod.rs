@@ -21,6 +21,8 @@ pub mod controllers;
 
 pub mod clocks;
 
+pub mod domains;
+
 mod foreign;
 
 mod proposals;
