@@ -1,21 +1,22 @@
 //! An assessment for people and for programs: what `check` prints and `/explain` shows. Pure. Every text from a peer
 //! goes through `remedy::printable`.
 
+mod head;
+
+mod spns;
+
+mod domains;
+
 mod controllers;
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::findings::delegation::{JudgedLink, LinkState, Way};
-use crate::findings::spns::{JudgedSpn, Status};
 use crate::findings::tickets::{in_words, said_of};
-use crate::findings::times::date;
 use crate::findings::verdict::Verdict;
 use crate::findings::{Finding, Outcome, Severity, Subject};
 use crate::model::change::Change;
-use crate::model::condition::{Condition, PasswordSet};
-use crate::model::connections::{AuthScheme, Origin};
 use crate::model::directory::AccountNames;
 use crate::model::evidence::{Good, Probe};
 use crate::model::observed::Known;
@@ -25,6 +26,7 @@ use crate::pipeline::{Assessment, InstanceAssessment};
 use crate::remedy::{self, Line, printable};
 
 pub use controllers::ControllerReport;
+pub use domains::{CrossingReport, DomainReport, TrustReport};
 
 /// How much is shown. The whole is an attack map: it is for loopback, for authenticated readers and for the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,7 @@ pub fn text(assessment: &Assessment, detail: Detail) -> String {
         }
     }
     if detail == Detail::Full {
+        domains::table(&mut page, assessment);
         controllers::table(&mut page, assessment);
     }
     page
@@ -56,6 +59,24 @@ pub fn text(assessment: &Assessment, detail: Detail) -> String {
 fn line(page: &mut String, text: &str) {
     page.push_str(text);
     page.push('\n');
+}
+
+/// Rows as a table whose columns are as wide as their widest cell.
+fn columns<const N: usize>(page: &mut String, rows: &[[String; N]]) {
+    let mut widths = [0_usize; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in rows {
+        let mut text = String::from(" ");
+        for (cell, width) in row.iter().zip(widths) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, " {cell:<width$} ");
+        }
+        line(page, text.trim_end());
+    }
 }
 
 fn names_only(page: &mut String, instance: &InstanceAssessment) {
@@ -72,8 +93,8 @@ fn names_only(page: &mut String, instance: &InstanceAssessment) {
 fn full(page: &mut String, assessment: &Assessment, index: usize, instance: &InstanceAssessment) {
     let verdict = instance.verdict.name().to_uppercase().replace('_', " ");
     line(page, &format!("{}: {verdict}", printable(&instance.name)));
-    head(page, assessment, index, instance);
-    spn_table(page, instance);
+    head::instance(page, assessment, index, instance);
+    spns::table(page, instance);
     tickets(page, assessment, instance);
     for severity in [Severity::Critical, Severity::Warning, Severity::Info] {
         for finding in &instance.findings {
@@ -83,186 +104,6 @@ fn full(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
         }
     }
     not_judged(page, instance);
-}
-
-fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &InstanceAssessment) {
-    let mut row = |name: &str, value: &str| line(page, &format!("  {name:<13}{}", printable(value)));
-    let picture = &instance.picture;
-    let Some(own) = assessment.settings.instances.get(index) else { return };
-    let Some(slots) = assessment.evidence.instances.get(index) else { return };
-    match slots.sqlserver.answer(Probe::SqlServer, assessment.at) {
-        Ok(good) => {
-            let properties = &good.facts.properties;
-            row(
-                "instance",
-                &format!(
-                    "{}, SQL Server {}, {}",
-                    properties.server_name, properties.version, properties.edition
-                ),
-            );
-        }
-        Err(gap) => row("instance", &format!("{}: {gap}", own.address)),
-    }
-    if let Err(why) = &picture.scope {
-        row("domain", why);
-        return;
-    }
-    match &picture.names {
-        Ok(names) => row("name", &format!("{} (from {})", names.primary, names.source.name())),
-        Err(gap) => row("name", &gap.to_string()),
-    }
-    match (&picture.account, &picture.holder) {
-        (Ok(account), Ok(holder)) => {
-            let stands_for = holder.nt_name();
-            let same = account.shown.eq_ignore_ascii_case(&stands_for);
-            let stands_for = if same { String::new() } else { format!(" = {stands_for}") };
-            row("account", &format!("{}{stands_for} ({})", account.shown, holder.class.name()));
-        }
-        (Ok(account), Err(gap)) => row("account", &format!("{}; {gap}", account.shown)),
-        (Err(gap), _) => row("account", &gap.to_string()),
-    }
-    if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at) {
-        for refusal in good.facts.registration_refusals.iter().flatten() {
-            // About the last start: what the access list allows since then is a finding's business.
-            row(
-                "registration",
-                &format!("{} at the last start: {}", refusal.spn.label(), refusal.in_words()),
-            );
-        }
-    }
-    if let Ok(condition) = &picture.condition {
-        row("password", &password(condition));
-        row("encryption", &encryption(condition));
-    }
-    match &picture.ports {
-        Ok(ports) => {
-            let list: Vec<String> = ports
-                .live
-                .iter()
-                .map(|live| match live.is_dynamic {
-                    Ok(true) => format!("{} (dynamic)", live.port),
-                    Ok(false) => format!("{} (static)", live.port),
-                    Err(_) => format!("{} (static or dynamic: not known)", live.port),
-                })
-                .collect();
-            row("ports", &if list.is_empty() { "none".to_owned() } else { list.join(", ") });
-        }
-        Err(gap) => row("ports", &gap.to_string()),
-    }
-    match slots.connections.answer(Probe::Connections, assessment.at) {
-        Ok(good) => {
-            let counts = |origin: Origin| {
-                let parts: Vec<String> = AuthScheme::ALL
-                    .into_iter()
-                    .map(|scheme| format!("{} {}", good.facts.count(scheme, origin), scheme.name()))
-                    .collect();
-                parts.join(", ")
-            };
-            row("remote", &counts(Origin::Remote));
-            row("local", &counts(Origin::Local));
-        }
-        Err(gap) => row("connections", &gap.to_string()),
-    }
-    for judged in picture.linked.iter().flatten() {
-        row("linked", &link_text(judged));
-    }
-    if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at)
-        && let Ok(session) = &good.facts.own_session
-    {
-        // A SQL login takes no part in the choice between Kerberos and NTLM.
-        let is_integrated = !session.auth_scheme.eq_ignore_ascii_case("SQL");
-        let local =
-            if is_integrated && session.is_on_host() { ", local: NTLM would be by design" } else { "" };
-        let sealed = if session.encrypted { "encrypted" } else { "not encrypted" };
-        row(
-            "own session",
-            &format!("{} over {}, {sealed}{local}", session.auth_scheme, session.net_transport),
-        );
-    }
-}
-
-/// A linked server in one line: where it leads, and whether its callers get through.
-fn link_text(judged: &JudgedLink) -> String {
-    let link = &judged.link;
-    let target = link.forms().first().map_or_else(|| link.data_source.clone(), Spn::label);
-    let verdict = match &judged.state {
-        LinkState::NotNeeded(why) => format!("no delegation needed: {why}"),
-        LinkState::Allowed(Way::Unconstrained) => "unconstrained delegation".to_owned(),
-        LinkState::Allowed(Way::Constrained) => "constrained delegation".to_owned(),
-        LinkState::Allowed(Way::ResourceBased) => "resource-based delegation".to_owned(),
-        LinkState::Missing(_) => "callers are passed on, and no delegation allows it".to_owned(),
-        LinkState::Unknown(gap) => format!("not judged: {gap}"),
-    };
-    format!("{} -> {target}: {verdict}", link.name)
-}
-
-/// When it was set and when it ends.
-fn password(condition: &Condition) -> String {
-    let set = match &condition.password_set {
-        Ok(PasswordSet::At(set)) => format!("set {}", date(*set)),
-        Ok(PasswordSet::MustChange) => "has to be changed at the next logon".to_owned(),
-        Err(gap) => gap.to_string(),
-    };
-    match &condition.password_expires {
-        Ok(Some(expires)) => format!("{set}; expires {}", date(*expires)),
-        Ok(None) => format!("{set}; never expires"),
-        Err(gap) => format!("{set}; expiry: {gap}"),
-    }
-}
-
-/// What the account allows.
-fn encryption(condition: &Condition) -> String {
-    match &condition.encryption_types {
-        Ok(Some(types)) if types.names_a_cipher() => types.to_string(),
-        Ok(_) => "not set: the domain controllers' default holds".to_owned(),
-        Err(gap) => gap.to_string(),
-    }
-}
-
-fn spn_table(page: &mut String, instance: &InstanceAssessment) {
-    let picture = &instance.picture;
-    if picture.scope.is_err() {
-        return;
-    }
-    let spns = match &picture.spns {
-        Ok(spns) => spns,
-        Err(gap) => {
-            line(page, &format!("\n  SPNs: {}", printable(&gap.to_string())));
-            return;
-        }
-    };
-    let right = picture.holder.as_ref().ok().map(|holder| &holder.sid);
-    let mut rows = vec![["SPN", "Kind", "Needed", "Exists", "Status", "Holder"].map(str::to_owned)];
-    for spn in spns {
-        rows.push([
-            printable(&spn.expected.spn.label()),
-            spn.expected.kind.name().to_owned(),
-            spn.expected.requirement.name().to_owned(),
-            match spn.is_present(right) {
-                Some(true) => "True",
-                Some(false) => "False",
-                None => "?",
-            }
-            .to_owned(),
-            status_text(spn),
-            holders_text(spn),
-        ]);
-    }
-    let mut widths = [0_usize; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    page.push('\n');
-    for row in &rows {
-        let mut text = String::from(" ");
-        for (cell, width) in row.iter().zip(widths) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, " {cell:<width$} ");
-        }
-        line(page, text.trim_end());
-    }
 }
 
 /// What the KDC answered for this instance's SPNs; nothing where it is not asked.
@@ -315,26 +156,6 @@ fn answered<'a>(
 ) -> Vec<(&'a Spn, &'a Known<Ticket>)> {
     let expected = instance.picture.spns.iter().flatten().map(|judged| &judged.expected.spn);
     expected.filter_map(|spn| good.facts.tickets.get_key_value(spn)).collect()
-}
-
-/// Kerberos Configuration Manager's wording; a recommended SPN that is missing is no fault.
-fn status_text(spn: &JudgedSpn) -> String {
-    match (&spn.status, spn.is_required()) {
-        (Status::Missing, false) => "not registered (recommended)".to_owned(),
-        (Status::Good, _) if spn.is_lagging => "Good (replicating)".to_owned(),
-        (status, _) => status.kcm().to_owned(),
-    }
-}
-
-fn holders_text(spn: &JudgedSpn) -> String {
-    match &spn.holders {
-        Ok(holders) if holders.is_empty() => "-".to_owned(),
-        Ok(holders) => {
-            let names: Vec<String> = holders.iter().map(|holder| printable(&holder.nt_name())).collect();
-            names.join(", ")
-        }
-        Err(_) => "?".to_owned(),
-    }
 }
 
 fn one_finding(page: &mut String, finding: &Finding) {
@@ -396,6 +217,9 @@ pub struct Report {
     pub judged_at: f64,
     /// The domain controller that answered, and when.
     pub directory: Option<Directory>,
+    /// The domains of the forest, those behind its trusts, and those that logins name; empty where there is our own alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<DomainReport>,
     /// The domain controllers in use, one row for each role.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub controllers: Vec<ControllerReport>,
@@ -615,6 +439,7 @@ pub fn report(assessment: &Assessment, detail: Detail) -> Report {
             global_catalog: good.facts.server.global_catalog.clone(),
             asked_at: good.at.unix_seconds(),
         }),
+        domains: if detail == Detail::Full { domains::rows(assessment) } else { Vec::new() },
         controllers: if detail == Detail::Full { controllers::rows(assessment) } else { Vec::new() },
         instances: assessment
             .instances

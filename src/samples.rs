@@ -25,7 +25,7 @@ use crate::model::instance::{
 };
 use crate::model::keytab::{KeytabEntry, KeytabInfo};
 use crate::model::machine::{Engine, ExtendedProtection, HostsLine, Machine};
-use crate::model::observed::{Failure, FailureKind, Gap, Now};
+use crate::model::observed::{Failure, FailureKind, Gap, Known, Now};
 use crate::model::settings::{
     AccountLabel, Alias, DirectorySettings, Ignored, InstanceSettings, Settings, Thresholds, TicketSettings,
 };
@@ -33,7 +33,7 @@ use crate::model::spn::Spn;
 use crate::model::start::{NameTranslation, RegistrationRefusal};
 use crate::model::ticket::{
     ClientAnswer, ClientName, EncryptionType, Granted, KdcReading, KerberosError, Refusal, Ticket,
-    TicketFacts, TicketQuestion,
+    TicketFacts, TicketQuestion, TrustPath,
 };
 use crate::pipeline::{self, Assessment};
 use crate::remedy;
@@ -207,6 +207,38 @@ pub(crate) fn trust(partner: &str, netbios_name: &str) -> Trust {
     }
 }
 
+/// What both ends say of the trust to `partner.example`: the error of ours and that of the other one, where they refuse.
+pub(crate) fn crossing(issued: Option<u32>, accepted: Option<u32>) -> TrustPath {
+    let said = |realm: &str, error: Option<u32>| {
+        let (kdc, realm) = (host(&format!("dc1.{realm}")), host(realm));
+        match error {
+            None => Ticket::Granted(Granted {
+                encryption_type: EncryptionType::AES256,
+                key_version: None,
+                realm,
+                kdc,
+                seconds: 0.01,
+            }),
+            Some(code) => Ticket::Refused(Refusal {
+                error: KerberosError(code),
+                realm,
+                kdc,
+                text: None,
+                clock: clock(),
+                second: None,
+            }),
+        }
+    };
+    TrustPath {
+        via: Vec::new(),
+        issued: said("corp.contoso.com", issued),
+        accepted: match issued {
+            None => Ok(said("partner.example", accepted)),
+            Some(_) => Err(Gap::not_applicable("no ticket to show")),
+        },
+    }
+}
+
 /// A role of a domain controller that answers.
 pub(crate) fn controller(short: &str, role: ControllerRole) -> ControllerState {
     let (server, port) = (format!("{short}.corp.contoso.com"), role == ControllerRole::GlobalCatalog);
@@ -360,6 +392,8 @@ pub(crate) struct Bench {
     tickets: Option<BTreeMap<Spn, Ticket>>,
     /// What they say of service accounts, if they are asked.
     clients: BTreeMap<ClientName, ClientAnswer>,
+    /// What they answer of trusts.
+    crossings: BTreeMap<HostName, Known<TrustPath>>,
     /// How old the look at SQL Server's keytab is.
     pub(crate) keytab_age_seconds: f64,
     /// Conditions of accounts that are not those of a healthy one.
@@ -432,6 +466,7 @@ impl Bench {
             at_home: BTreeMap::new(),
             tickets: Some(BTreeMap::new()),
             clients: BTreeMap::new(),
+            crossings: BTreeMap::new(),
             keytab_age_seconds: 60.0,
             conditions: BTreeMap::new(),
         }
@@ -644,6 +679,12 @@ impl Bench {
         self = self.with_tickets();
         self.settings.ticket.as_mut().unwrap().asks_accounts = true;
         self
+    }
+
+    /// Tickets over the trust to this domain were asked for.
+    pub(crate) fn crossed(mut self, domain: &str, path: TrustPath) -> Self {
+        self.crossings.insert(host(domain), Ok(path));
+        self.with_tickets()
     }
 
     fn ticket(mut self, text: &str, ticket: Ticket) -> Self {
@@ -935,7 +976,7 @@ impl Bench {
             let answer = self.tickets.as_ref().map(|tickets| TicketFacts {
                 kdc: Ok(KdcReading { host: host("dc1.corp.contoso.com"), clock: Ok(clock()) }),
                 tickets: tickets.iter().map(|(spn, ticket)| (spn.clone(), Ok(ticket.clone()))).collect(),
-                realms: BTreeMap::new(),
+                realms: self.crossings.clone(),
                 since: BTreeMap::new(),
                 clients: self
                     .clients

@@ -6,7 +6,7 @@ use crate::model::account::Sid;
 use crate::model::connections::{AuthScheme, Connections, Origin};
 use crate::model::directory::{Account, DirectoryFacts, DirectoryQuestion, Holder};
 use crate::model::dns::{DnsFacts, Forward};
-use crate::model::domain::{ControllerState, Crossing, DomainPolicy};
+use crate::model::domain::{ControllerState, Crossing};
 use crate::model::evidence::{Evidence, InstanceEvidence, Probe};
 use crate::model::host::HostName;
 use crate::model::instance::{Availability, Instance, Registry};
@@ -137,14 +137,6 @@ impl<'a> Case<'a> {
     /// How the domain controllers are that have been looked at.
     pub fn controllers(&self) -> Known<&'a [ControllerState]> {
         self.controllers.as_deref().map_err(Clone::clone)
-    }
-
-    /// What holds for the whole domain of this DNS name.
-    pub fn policy(&self, domain: &str) -> Known<&'a DomainPolicy> {
-        match self.directory()?.policies.get(&domain.to_lowercase()) {
-            Some(known) => known.as_ref().map_err(Clone::clone),
-            None => Err(Gap::peer_failed(format!("the policy of {domain} has not been read yet"))),
-        }
     }
 
     /// What the KDCs said when a ticket over the trust to this domain was asked for; `None` if none was, or nobody answered.

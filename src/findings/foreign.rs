@@ -8,6 +8,7 @@ use crate::model::domain::Trust;
 use crate::model::observed::Known;
 
 use super::Case;
+use super::domains::{self, domain_of_login};
 
 /// A domain of another forest, as it is used here.
 #[derive(Debug, Clone, Default)]
@@ -38,13 +39,9 @@ pub(super) fn in_use<'a>(case: &Case<'a>) -> Known<BTreeMap<String, Foreign<'a>>
 /// Domains of remote connections on NTLM that are none of our forest's.
 fn login_domains<'a>(case: &Case<'a>) -> Known<BTreeMap<String, Foreign<'a>>> {
     let mut found: BTreeMap<String, Foreign<'a>> = BTreeMap::new();
-    let clients = case.connections()?.ntlm_clients.as_ref().map_err(Clone::clone)?;
-    for client in clients {
-        let Some(domain) = client.nt_domain.as_deref().filter(|domain| !domain.is_empty()) else { continue };
-        // A machine's own name stands for a local account, "NT AUTHORITY" for a computer's identity.
-        let is_local = client.host_name.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(domain));
-        let name = domain.to_uppercase();
-        if !is_local && !name.starts_with("NT ") && !is_of_our_forest(case, domain)? {
+    for client in case.connections()?.ntlm_clients.as_ref().map_err(Clone::clone)? {
+        let Some(name) = domain_of_login(client) else { continue };
+        if !is_of_our_forest(case, &name)? {
             found.entry(name).or_default().ntlm += client.connections;
         }
     }
@@ -74,26 +71,7 @@ fn is_of_our_forest(case: &Case<'_>, name: &str) -> Known<bool> {
     }))
 }
 
-/// The trust to the domain of this DNS or NetBIOS name: our domain's, else the forest's, which its root has. A child of a
-/// trusted forest is found by its DNS name only.
+/// The trust to the domain of this DNS or NetBIOS name, if our domain or our forest has one.
 pub(super) fn trust_to<'a>(case: &Case<'a>, name: &str) -> Known<Option<&'a Trust>> {
-    let server = &case.directory()?.server;
-    let name = name.to_lowercase();
-    let is = |trust: &&Trust| {
-        let below = name.strip_suffix(&trust.partner).is_some_and(|head| head.ends_with('.'));
-        let is_netbios = trust.netbios_name.as_ref().is_some_and(|own| own.to_lowercase() == name);
-        trust.partner == name || is_netbios || (trust.is_forest_trust() && below)
-    };
-    let mut gap = None;
-    for domain in [&server.domain, &server.forest] {
-        match case.policy(domain).and_then(|policy| policy.trusts.as_ref().map_err(Clone::clone)) {
-            Ok(trusts) => {
-                if let Some(trust) = trusts.iter().filter(|trust| !trust.is_within_forest()).find(is) {
-                    return Ok(Some(trust));
-                }
-            }
-            Err(why) => gap = Some(why),
-        }
-    }
-    gap.map_or(Ok(None), Err)
+    domains::trust_to(case.directory()?, name)
 }

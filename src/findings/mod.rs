@@ -25,6 +25,8 @@ pub mod controllers;
 
 pub mod clocks;
 
+pub mod domains;
+
 mod foreign;
 
 mod proposals;

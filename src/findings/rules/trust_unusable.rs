@@ -17,7 +17,8 @@ pub(super) const RULE: Rule = Rule {
     scope: Scope::Domain,
     meaning: "A trust that is in use cannot carry Kerberos: its users fall back to NTLM, or will when RC4 is gone.",
     seen: "The trustedDomain objects of our domain and of the forest root (direction, kind, selective authentication, \
-           encryption types) against the domains of remote connections on NTLM and of the service account.",
+           encryption types) against the domains of remote connections on NTLM and of the service account; and what the KDCs of \
+           both ends said, where a ticket over the trust was asked for.",
     repair: "Let the AD administrator compare both sides of the trust: its direction, \"Allowed to Authenticate\" on the \
              service account, and AES on the trust object.",
     source: "https://learn.microsoft.com/troubleshoot/windows-server/windows-security/unsupported-etype-error-accessing-trusted-domain",
@@ -37,9 +38,7 @@ fn check(case: &Case<'_>) -> Judged {
 }
 
 fn subject(case: &Case<'_>, name: String, trust: &Trust, foreign: &Foreign<'_>) -> Known<Option<Subject>> {
-    // Ours goes out: of those who come in it says nothing.
-    let crossing = foreign.account.and_then(|_| case.crossing(&trust.partner));
-    let crossing = crossing.filter(|crossing| foreign.ntlm == 0 || *crossing != Crossing::Granted);
+    let crossing = case.crossing(&trust.partner);
     let faults = faults(case, trust, foreign, crossing.as_ref());
     let Some((first, rest)) = faults.split_first() else { return Ok(None) };
     let mut subject = Subject::new(name, first.as_str());
@@ -58,24 +57,32 @@ fn subject(case: &Case<'_>, name: String, trust: &Trust, foreign: &Foreign<'_>) 
     Ok(Some(subject.line(used).then(Change::Advice(advice))))
 }
 
-/// What stands in the way. A ticket that was granted over the trust beats all that its object says.
+/// What stands in the way. Our ticket goes out, to where the service account lives: there it proves what it meets, and one that
+/// was granted beats all that the trust's object says. Those who come in take the other way, with another key: for them a refusal
+/// is a hint, and only where the trust says that ours should be granted; that it was granted says nothing of them.
 fn faults(case: &Case<'_>, trust: &Trust, foreign: &Foreign<'_>, crossing: Option<&Crossing>) -> Vec<String> {
     let mut faults = Vec::new();
+    let (comes_in, goes_out) = (foreign.ntlm > 0, foreign.account.is_some());
     match crossing {
-        Some(Crossing::Granted) => return faults,
-        Some(Crossing::Refused(error)) => {
-            faults.push(format!("the KDC refused a ticket for {}: {error}", trust.partner));
-        }
-        None => {}
+        Some(Crossing::Granted) if !comes_in => return faults,
+        Some(Crossing::Refused(error)) if goes_out => faults.push(format!(
+            "the KDC refused a ticket for {}: {error}: this is the way to the service account, so it is a proof",
+            trust.partner
+        )),
+        Some(Crossing::Refused(error)) if trust.lets_out() => faults.push(format!(
+            "the KDC refused a ticket for {}, which this trust should give: {error}: a hint, no proof, as its users come in by \
+             the other way",
+            trust.partner
+        )),
+        Some(Crossing::Granted | Crossing::Refused(_)) | None => {}
     }
-    let comes_in = foreign.ntlm > 0;
     if trust.is_downlevel() {
         faults.push("a trust of the kind of Windows NT 4 (trustType 1): NTLM only".to_owned());
     }
     if comes_in && !trust.lets_in() {
         faults.push(format!("direction is {}: our domain does not trust its users", trust.direction.name()));
     }
-    if foreign.account.is_some() && !trust.lets_out() {
+    if goes_out && !trust.lets_out() && crossing != Some(&Crossing::Granted) {
         faults.push(format!(
             "direction is {}: our users get no ticket for a service account over there",
             trust.direction.name()
@@ -114,7 +121,8 @@ mod tests {
     use crate::model::condition::EncryptionTypes;
     use crate::model::domain::TrustDirection;
     use crate::model::observed::Gap;
-    use crate::samples::{Bench, Seen, trust};
+    use crate::model::ticket::TrustPath;
+    use crate::samples::{Bench, Seen, crossing, trust};
 
     fn login(change: impl FnOnce(&mut Trust)) -> Bench {
         let mut partner = trust("partner.example", "PARTNER");
@@ -187,29 +195,69 @@ mod tests {
         assert_eq!(judge(hidden), Seen::unknown());
     }
 
+    fn account() -> Bench {
+        Bench::new().trust(trust("partner.example", "PARTNER")).service_account("PARTNER\\svc_sql")
+    }
+
     #[test]
     fn a_ticket_decides() {
-        let bench = login(|trust| trust.direction = TrustDirection::Inbound);
-        let assessment = bench.assess();
-        let picture = &assessment.instances[0].picture;
-        let gap = Err(Gap::peer_failed("none"));
-        let (settings, evidence) = (&assessment.settings, &assessment.evidence);
-        let case = Case::new(
-            settings,
-            evidence,
-            0,
-            std::slice::from_ref(picture),
-            (None, None),
-            &gap,
-            assessment.at,
-        )
-        .unwrap();
-        let in_use = foreign::in_use(&case).unwrap();
-        let partner = &in_use["PARTNER"];
-        let faults = |crossing| faults(&case, partner.trust.unwrap(), partner, crossing);
-        assert_eq!(faults(None).len(), 1);
-        assert_eq!(faults(Some(&Crossing::Granted)), Vec::<String>::new());
-        let refused = Crossing::Refused("KDC_ERR_ETYPE_NOTSUPP".into());
-        assert!(faults(Some(&refused))[0].contains("KDC_ERR_ETYPE_NOTSUPP"));
+        let judge = |bench: Bench| bench.judge(&super::RULE);
+        let bad = Seen::applies(&["PARTNER"]);
+        let (granted, refused, not_taken) =
+            (crossing(None, None), crossing(Some(7), None), crossing(None, Some(41)));
+        let crossed = |bench: Bench, path: &TrustPath| bench.crossed("partner.example", path.clone());
+        // The way to the service account: proven, both ways.
+        assert_eq!(judge(crossed(account(), &granted)), Seen::clear());
+        assert_eq!(judge(crossed(account(), &refused)), bad);
+        assert_eq!(judge(crossed(account(), &not_taken)), bad);
+        let silent = TrustPath { accepted: Err(Gap::peer_failed("no answer in time")), ..granted.clone() };
+        assert_eq!(judge(crossed(account(), &silent)), Seen::clear());
+        // Those who come in: a hint, where the trust should have given us a ticket; granted is no news of them.
+        assert_eq!(judge(crossed(login(|_| ()), &granted)), Seen::clear());
+        assert_eq!(judge(crossed(login(|_| ()), &refused)), bad);
+        assert_eq!(judge(crossed(login(|_| ()), &not_taken)), bad);
+        let one_way = || login(|trust| trust.direction = TrustDirection::Outbound);
+        assert_eq!(judge(crossed(one_way(), &refused)), Seen::clear());
+        let weak = || login(|trust| trust.encryption_types = Some(EncryptionTypes(0x4)));
+        assert_eq!(judge(crossed(weak(), &granted)), bad);
+        // Nobody is of it: it may be as it likes.
+        let unused = Bench::new().trust(trust("partner.example", "PARTNER"));
+        assert_eq!(judge(crossed(unused, &refused)), Seen::not_applicable());
+        // Whom the object calls shut out, and who got a ticket.
+        let off = |bench: Bench| {
+            bench.with(|bench| {
+                let policy = bench.facts.as_mut().unwrap().policies.get_mut("corp.contoso.com").unwrap();
+                policy.as_mut().unwrap().trusts.as_mut().unwrap()[0].direction = TrustDirection::Outbound;
+            })
+        };
+        assert_eq!(judge(off(account())), bad);
+        assert_eq!(judge(crossed(off(account()), &granted)), Seen::clear());
+    }
+
+    #[test]
+    fn proof_and_hint_are_told_apart() {
+        let evidence = |bench: Bench| {
+            let finding = bench.crossed("partner.example", crossing(None, Some(41))).finding(&super::RULE);
+            finding
+                .subjects
+                .iter()
+                .flat_map(|subject| subject.evidence.clone())
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        for (bench, is_proof) in [
+            (account(), true),
+            (login(|_| ()), false),
+            // Both: the way to the account is proven.
+            (account().ntlm_client("APP1", "PARTNER", 4), true),
+        ] {
+            let said = evidence(bench);
+            assert!(said.contains("KRB_AP_ERR_MODIFIED (41)"), "{said}");
+            assert_eq!(
+                (said.contains("it is a proof"), said.contains("a hint, no proof")),
+                (is_proof, !is_proof),
+                "{said}"
+            );
+        }
     }
 }
