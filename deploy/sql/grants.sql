@@ -22,7 +22,8 @@ GO
 -- 4. Optional: without one of these the statement is not sent, and what it would tell is "disabled", not unknown. --------
 --   GRANT VIEW ANY DEFINITION TO [krb_exporter];             -- availability groups, listeners, routing URLs, linked
 --                                                            -- servers; before 2022 endpoints too. It also shows the source of all code.
---   GRANT VIEW ANY ERROR LOG TO [krb_exporter];              -- 2022 and later: ports that did not come up at start
+--   GRANT VIEW ANY ERROR LOG TO [krb_exporter];              -- 2022 and later: ports that did not come up and
+--                                                           -- SPNs that were refused at start, the running account
 -- 2014 to 2019, for the same (needs a user in master):
 --   CREATE USER [krb_exporter] FOR LOGIN [krb_exporter];
 --   GRANT EXECUTE ON xp_readerrorlog TO [krb_exporter];

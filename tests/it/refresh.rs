@@ -249,6 +249,27 @@ async fn a_killed_session_is_followed_by_a_new_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_waits_for_a_domain_controller_costs_one_answer() {
+    let world = World::start("healthy");
+    let server = &world.running.servers[0];
+    server.set_behaviour(Behaviour::HangAtNames);
+    let refresh = Refresh::start(&parts(&world));
+    let mut latest = refresh.latest();
+    // SQL Server itself waits in SUSER_SID; all that it told before stands, and nothing else is unknown for it.
+    let healthy = until(&mut latest, "healthy", |a| verdict(a) == Verdict::Healthy).await;
+    let line = "mssql_kerberos_statement_success{mssql_instance=\"SQL01\",statement=\"service_sid\"} 0";
+    assert!(page(&healthy).classic.contains(line), "{}", page(&healthy).classic);
+    let attempts = |a: &Arc<Assessment>| a.evidence.instances[0].sqlserver.attempts;
+    let at = attempts(&healthy);
+    let later = until(&mut latest, "three more looks", |a| attempts(a) >= at + 3).await;
+    assert!(page(&later).classic.contains(line));
+    assert!(later.evidence.instances[0].sqlserver.failures.is_empty());
+    let asked = server.statements().iter().filter(|text| text.contains("SUSER_SID")).count();
+    assert_eq!(asked, 1, "it is not asked again for five minutes, on whatever connection");
+    assert_eq!(server.logins().len(), 2, "the connection was given up once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_login_is_offered_once() {
     let world = World::start("healthy");
     let server = &world.running.servers[0];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use peers::ldap::AccountClass;
 use peers::scenario::Scenario;
-use peers::tds::{Platform, SqlServerSpec};
+use peers::tds::{Cell, Platform, SqlServerSpec};
 use serde_json::Value;
 
 use super::domain::{Kind, Lab, own_scenarios, shared};
@@ -252,7 +252,7 @@ fn compare_with_ldapsearch(
 fn account<'a>(lab: &'a Lab, server: &SqlServerSpec) -> (Forest<'a>, String) {
     let computer = format!("{}$", server.host);
     let own = Forest::own(lab);
-    let (forest, sam) = match server.account.as_deref() {
+    let (forest, sam) = match logged(server).or(server.account.as_deref()) {
         None => (own, computer.as_str()),
         Some(name) => match name.split_once('\\') {
             Some((domain, _)) if domain.starts_with("NT ") => (own, computer.as_str()),
@@ -262,6 +262,15 @@ fn account<'a>(lab: &'a Lab, server: &SqlServerSpec) -> (Forest<'a>, String) {
         },
     };
     (forest, forest.account(sam))
+}
+
+/// The account that the scenario's error log names as the running one.
+fn logged(server: &SqlServerSpec) -> Option<&str> {
+    let lines = server.tables.get("xp_readerrorlog")?;
+    lines.iter().filter_map(|line| line.get("Text")).find_map(|cell| match cell {
+        Cell::Text(text) => text.strip_prefix("The service account is '")?.split('\'').next(),
+        _ => None,
+    })
 }
 
 /// What the scenario file says is the host's name.
