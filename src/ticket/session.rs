@@ -318,10 +318,10 @@ impl Round<'_> {
                     self.note_refusal(&refusal);
                     Stop::Part(Error::Skew(refusal).gap())
                 }
-                error => Stop::Whole(error),
+                error => Stop::Whole(Box::new(error)),
             })?;
             let Some(shown) = &self.session.granting else {
-                return Err(Stop::Whole(Error::Internal("no ticket after a logon".to_owned())));
+                return Err(Stop::Whole(Box::new(Error::Internal("no ticket after a logon".to_owned()))));
             };
             let told = match exchange(&mut self.links, shown, wanted).await {
                 Ok(told) => told,
@@ -329,7 +329,7 @@ impl Round<'_> {
                 Err(error) if self.has_answered && !matches!(error, Error::Malformed { .. }) => {
                     return Err(Stop::Part(error.gap()));
                 }
-                Err(error) => return Err(Stop::Whole(error)),
+                Err(error) => return Err(Stop::Whole(Box::new(error))),
             };
             self.has_answered = true;
             let clock =
@@ -345,7 +345,7 @@ impl Round<'_> {
                 About::Clock => return Err(Stop::Part(Error::Skew(refusal).gap())),
                 About::Us => {
                     self.session.granting = None;
-                    return Err(Stop::Whole(Error::Credentials(refusal)));
+                    return Err(Stop::Whole(Box::new(Error::Credentials(refusal))));
                 }
                 About::Server => return Ok(Answered::Refused(refusal)),
             }
@@ -358,14 +358,14 @@ enum Stop {
     /// This fact alone.
     Part(Gap),
     /// The whole run.
-    Whole(Error),
+    Whole(Box<Error>),
 }
 
 fn settle<T>(known: Result<T, Stop>) -> Result<Known<T>, Error> {
     match known {
         Ok(value) => Ok(Ok(value)),
         Err(Stop::Part(gap)) => Ok(Err(gap)),
-        Err(Stop::Whole(error)) => Err(error),
+        Err(Stop::Whole(error)) => Err(*error),
     }
 }
 

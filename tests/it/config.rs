@@ -442,9 +442,9 @@ fn a_wrong_variable_is_named() {
         ),
         ("MSSQL_KERBEROS_LOGINS__ENABLED", "true", "logins: `logins` is not in this version"),
         (
-            "MSSQL_KERBEROS_TICKET__ENABLED",
-            "true",
-            "ticket.enabled: needs `keytab`, or `principal` with `password_file`",
+            "MSSQL_KERBEROS_TICKET__PRINCIPAL",
+            "svc@CORP.CONTOSO.COM",
+            "ticket.principal: needs `keytab` or `password_file`",
         ),
         (
             "MSSQL_KERBEROS_WEB__MAX_REQUESTS",
