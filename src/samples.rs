@@ -32,7 +32,7 @@ use crate::model::settings::{
 use crate::model::spn::Spn;
 use crate::model::start::{NameTranslation, RegistrationRefusal};
 use crate::model::ticket::{
-    ClientAnswer, ClientName, EncryptionType, Granted, KdcReading, KerberosError, Refusal, Ticket,
+    ClientAnswer, ClientName, EncryptionType, Granted, KdcReading, KerberosError, Refusal, Teller, Ticket,
     TicketFacts, TicketQuestion, TrustPath,
 };
 use crate::pipeline::{self, Assessment};
@@ -636,7 +636,7 @@ impl Bench {
             encryption_type: EncryptionType(kind),
             key_version: Some(version),
             realm: host("corp.contoso.com"),
-            kdc: host("dc1.corp.contoso.com"),
+            kdc: Teller::Kdc(host("dc1.corp.contoso.com")),
             seconds: 0.01,
         });
         self.ticket(text, ticket)
@@ -647,9 +647,9 @@ impl Bench {
         let ticket = Ticket::Refused(Refusal {
             error: KerberosError(code),
             realm: host("corp.contoso.com"),
-            kdc: host("dc1.corp.contoso.com"),
+            kdc: Teller::Kdc(host("dc1.corp.contoso.com")),
             text: None,
-            clock: clock(),
+            clock: Some(clock()),
             second: None,
         });
         self.ticket(text, ticket)
@@ -660,9 +660,9 @@ impl Bench {
         let refusal = Refusal {
             error: KerberosError(code),
             realm: host("corp.contoso.com"),
-            kdc: host("dc1.corp.contoso.com"),
+            kdc: Teller::Kdc(host("dc1.corp.contoso.com")),
             text: None,
-            clock: clock(),
+            clock: Some(clock()),
             second: None,
         };
         let keys = keys.iter().copied().map(EncryptionType).collect();
@@ -685,6 +685,19 @@ impl Bench {
     pub(crate) fn crossed(mut self, domain: &str, path: TrustPath) -> Self {
         self.crossings.insert(host(domain), Ok(path));
         self.with_tickets()
+    }
+
+    /// What KDCs answered came through the logon session of the process.
+    pub(crate) fn through_logon_session(mut self) -> Self {
+        for ticket in self.tickets.iter_mut().flat_map(BTreeMap::values_mut) {
+            match ticket {
+                Ticket::Granted(granted) => granted.kdc = Teller::LogonSession,
+                Ticket::Refused(refusal) => {
+                    (refusal.kdc, refusal.clock) = (Teller::LogonSession, None);
+                }
+            }
+        }
+        self
     }
 
     fn ticket(mut self, text: &str, ticket: Ticket) -> Self {

@@ -143,7 +143,7 @@ fn table(out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  base: {}  scope: {}\n  filter: {}", row.base, row.scope, row.filter)?;
         writeln!(out, "  attributes: {}", row.attributes.join(" "))?;
     }
-    writeln!(out, "\nKey Distribution Centers (only with ticket.keytab or ticket.password_file)")?;
+    writeln!(out, "\nKey Distribution Centers (only with an identity to ask as: docs/tickets.md)")?;
     writeln!(out, "========================================================================")?;
     for row in page.ticket {
         writeln!(out, "\n{}: {}", row.name, row.why)?;

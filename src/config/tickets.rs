@@ -8,7 +8,7 @@ use crate::model::observed::{Gap, Known};
 use crate::model::secret::SecretSource;
 use crate::model::settings::{Reach, TicketSettings};
 use crate::model::ticket::{KDC_PORT, KdcAddress};
-use crate::ticket::{Identity, Principal, Settings};
+use crate::ticket::{HAS_LOGON_SESSION, Identity, NO_LOGON_SESSION, Principal, Settings};
 
 /// Who asks, and what for; both or neither. The gap says why not.
 pub(super) fn read(check: &mut Check<'_>, raw: &raw::Ticket) -> (Option<Settings>, Known<TicketSettings>) {
@@ -17,7 +17,7 @@ pub(super) fn read(check: &mut Check<'_>, raw: &raw::Ticket) -> (Option<Settings
         check.expect(path, kdc(value), value, "a host or host:port, such as dc1.corp.contoso.com")
     });
     let timeout = check.period(&path.key("timeout"), raw.timeout);
-    let identity = identity(check, &path, raw);
+    let identity = identity(check, &path, raw).or_else(|| logon_session(check, &path, raw));
     let off = |why: &str| (None, Err(Gap::disabled(why)));
     match (raw.enabled, identity) {
         (Enabled::No, _) => off("ticket.enabled is false"),
@@ -36,12 +36,25 @@ pub(super) fn read(check: &mut Check<'_>, raw: &raw::Ticket) -> (Option<Settings
                 "no identity is configured to ask for tickets with (ticket.keytab, or ticket.principal with ticket.password_file)",
             )
         }
-        (Enabled::Yes, None) => {
-            if raw.keytab.is_none() && raw.password_file.is_none() && raw.principal.is_none() {
-                check.wrong(&path.key("enabled"), "needs `keytab`, or `principal` with `password_file`");
-            }
-            off("ticket.keytab or ticket.password_file is missing")
+        (Enabled::Yes, None) => off("ticket.keytab or ticket.password_file is missing"),
+    }
+}
+
+/// The logon session, where neither keytab nor password is named: on Windows it is always there; on Unix it is the ticket or keytab of
+/// the unit's environment, and taken only where the operator says so.
+fn logon_session(check: &mut Check<'_>, path: &KeyPath, raw: &raw::Ticket) -> Option<Identity> {
+    if raw.keytab.is_some() || raw.password_file.is_some() || raw.principal.is_some() {
+        return None;
+    }
+    match raw.enabled {
+        Enabled::Auto if cfg!(windows) => Some(Identity::LogonSession),
+        Enabled::Yes if HAS_LOGON_SESSION => Some(Identity::LogonSession),
+        Enabled::Yes => {
+            let cause = format!("needs `keytab`, or `principal` with `password_file`; {NO_LOGON_SESSION}");
+            check.wrong(&path.key("enabled"), cause);
+            None
         }
+        Enabled::Auto | Enabled::No => None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! The Kerberos bind (SASL GSSAPI, RFC 4752), and what it seals. The only file that names `cross_krb5`. Inside TLS it is bound
-//! to the TLS channel and brings no layer of its own; without TLS it encrypts, so that all that follows is the server's.
+//! The Kerberos bind (SASL GSSAPI, RFC 4752), and what it seals. Inside TLS it is bound to the TLS channel and brings no layer
+//! of its own; without TLS it encrypts, so that all that follows is the server's.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

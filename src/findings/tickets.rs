@@ -9,8 +9,8 @@ use crate::model::instance::ClockReading;
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::spn::Spn;
 use crate::model::ticket::{
-    ClientAnswer, ClientName, Granted, KdcReading, KerberosError, Ticket, TicketFacts, TicketQuestion,
-    TrustPath,
+    ClientAnswer, ClientName, Granted, KdcReading, KerberosError, Teller, Ticket, TicketFacts,
+    TicketQuestion, TrustPath,
 };
 
 use super::Case;
@@ -128,7 +128,14 @@ pub fn in_words(ticket: &Ticket) -> String {
     match ticket {
         Ticket::Granted(granted) => {
             let version = granted.key_version.map(|version| format!(" kvno {version}")).unwrap_or_default();
-            format!("granted {}{version} by {} ({})", granted.encryption_type, granted.kdc, granted.realm)
+            let age = match granted.kdc {
+                Teller::Kdc(_) => "",
+                Teller::LogonSession => "; it may be hours old, out of the session's cache",
+            };
+            format!(
+                "granted {}{version} by {} ({}){age}",
+                granted.encryption_type, granted.kdc, granted.realm
+            )
         }
         Ticket::Refused(refusal) => refusal.to_string(),
     }

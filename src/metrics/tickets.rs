@@ -17,7 +17,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "ticket_granted",
         kind: Kind::Gauge,
         labels: &["spn"],
-        help: "Whether a KDC issued a service ticket; that does not mean that the service can decrypt it. Cached.",
+        help: "Whether a KDC issued a ticket (a logon session's may be hours old); the service may still fail to decrypt it. Cached.",
         cap: MOST_SPNS,
         source: Source::Instance(|view, rows| {
             each(view, |spn, ticket| {

@@ -260,6 +260,35 @@ pub enum Ticket {
     Refused(Refusal),
 }
 
+/// Whose word an answer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Teller {
+    /// This KDC was asked.
+    Kdc(HostName),
+    /// The logon session of this process was asked: it asks a KDC of its choice, which it does not name, or answers from
+    /// its cache of tickets.
+    LogonSession,
+}
+
+impl Teller {
+    /// The KDC, if it has a name.
+    pub const fn host(&self) -> Option<&HostName> {
+        match self {
+            Self::Kdc(host) => Some(host),
+            Self::LogonSession => None,
+        }
+    }
+}
+
+impl fmt::Display for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kdc(host) => host.fmt(f),
+            Self::LogonSession => f.write_str("the KDC of the logon session"),
+        }
+    }
+}
+
 /// The outer fields of a ticket that was issued.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Granted {
@@ -269,9 +298,9 @@ pub struct Granted {
     pub key_version: Option<u32>,
     /// The realm that issued it.
     pub realm: HostName,
-    /// The KDC that issued it.
-    pub kdc: HostName,
-    /// How long that KDC took.
+    /// Who issued it.
+    pub kdc: Teller,
+    /// How long that took.
     pub seconds: f64,
 }
 
@@ -282,12 +311,12 @@ pub struct Refusal {
     pub error: KerberosError,
     /// The realm whose KDC gave it.
     pub realm: HostName,
-    /// The KDC that gave it.
-    pub kdc: HostName,
-    /// Its e-text, cleaned and cut.
+    /// Who gave it.
+    pub kdc: Teller,
+    /// Its e-text, cleaned and cut; of a logon session, the library's words.
     pub text: Option<String>,
-    /// Its clock.
-    pub clock: ClockReading,
+    /// Its clock; a logon session tells none.
+    pub clock: Option<ClockReading>,
     /// What another KDC of the realm said, where the first one did not know the service: replication tells them apart.
     pub second: Option<Box<SecondOpinion>>,
 }

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::model::host::HostName;
     use crate::model::observed::Gap;
-    use crate::model::ticket::{Ask, EncryptionType, Granted, Standing, Ticket};
+    use crate::model::ticket::{Ask, EncryptionType, Granted, Standing, Teller, Ticket};
     use crate::samples;
 
     const FIRST: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
@@ -116,7 +116,7 @@ mod tests {
             encryption_type: EncryptionType::AES256,
             key_version: Some(2),
             realm: host("corp.contoso.com"),
-            kdc: host("dc1"),
+            kdc: Teller::Kdc(host("dc1")),
             seconds: 0.1,
         };
         let ticket = |spn: &&str| (samples::spn(spn), Ok(Ticket::Granted(granted.clone())));

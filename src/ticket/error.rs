@@ -3,7 +3,7 @@
 
 use super::der::Bad;
 use crate::model::observed::{Failure, FailureKind, Gap, Refuser};
-use crate::model::ticket::{KerberosError, Refusal};
+use crate::model::ticket::{KerberosError, Refusal, Teller};
 
 /// What went wrong with a KDC.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -46,7 +46,7 @@ pub(super) enum Error {
         cause: String,
     },
     /// Our clock and the KDC's are too far apart.
-    #[error("{0}; {clock}", clock = offset(.0))]
+    #[error("{0}{clock}", clock = offset(.0))]
     Skew(Refusal),
     /// The KDC answered with another error.
     #[error("{0}")]
@@ -67,6 +67,15 @@ pub(super) enum Error {
         /// What, and the way out.
         cause: String,
     },
+    /// An earlier request has not come back from the Kerberos library yet.
+    #[error("the logon session: the previous attempt is still running (is a KDC reachable?)")]
+    StillRunning,
+    /// The logon session has no ticket, for a reason that its words alone tell.
+    #[error("the logon session: {cause}")]
+    Session {
+        /// The library's words.
+        cause: String,
+    },
     /// A chain of referrals that leads nowhere.
     #[error("{cause}")]
     Referral {
@@ -80,29 +89,34 @@ pub(super) enum Error {
 
 /// The distance of the clocks in words.
 fn offset(refusal: &Refusal) -> String {
-    let skew = refusal.clock.peer - refusal.clock.ours;
+    let Some(clock) = refusal.clock else { return String::new() };
+    let skew = clock.peer - clock.ours;
     let direction = if skew < 0.0 { "behind" } else { "ahead of" };
-    format!("its clock is {:.0} s {direction} ours", skew.abs())
+    format!("; its clock is {:.0} s {direction} ours", skew.abs())
 }
 
 impl Error {
     pub(super) fn kind(&self) -> FailureKind {
         match self {
             Self::Unreachable { .. } | Self::NoKdc { .. } => FailureKind::Unreachable,
-            Self::Timeout { .. } => FailureKind::Timeout,
+            Self::Timeout { .. } | Self::StillRunning => FailureKind::Timeout,
             Self::Credentials(_) | Self::WrongKey { .. } | Self::NoCredentials { .. } => {
                 FailureKind::Credentials
             }
-            Self::Skew(_) | Self::Refused(_) | Self::Referral { .. } => FailureKind::Refused,
+            Self::Skew(_) | Self::Refused(_) | Self::Session { .. } | Self::Referral { .. } => {
+                FailureKind::Refused
+            }
             Self::Malformed { .. } => FailureKind::Malformed,
             Self::Unsupported { .. } => FailureKind::Unsupported,
             Self::Internal(_) => FailureKind::Internal,
         }
     }
 
-    /// The identity is this probe's own, not the process's: a KDC that refuses it is a peer like any other.
+    /// An identity of this probe's own: a KDC that refuses it is a peer like any other. The process's identity is refused
+    /// for all probes that have it.
     const fn refuser(&self) -> Option<Refuser> {
         match self {
+            Self::Credentials(Refusal { kdc: Teller::LogonSession, .. }) => Some(Refuser::Kdc),
             Self::Credentials(_) | Self::WrongKey { .. } => Some(Refuser::Peer),
             _ => None,
         }
@@ -162,11 +176,11 @@ mod tests {
 
     fn refusal(code: u32, skew: f64) -> Refusal {
         let host = |text| HostName::parse(text).unwrap();
-        let clock = ClockReading { peer: 1000.0 + skew, ours: 1000.0, round_trip: 0.1 };
+        let clock = Some(ClockReading { peer: 1000.0 + skew, ours: 1000.0, round_trip: 0.1 });
         Refusal {
             error: KerberosError(code),
             realm: host("corp.contoso.com"),
-            kdc: host("dc1"),
+            kdc: Teller::Kdc(host("dc1")),
             text: None,
             clock,
             second: None,
@@ -191,6 +205,8 @@ mod tests {
             let is_refused = kind == FailureKind::Credentials;
             assert_eq!(Failure::from(error).refuser, is_refused.then_some(Refuser::Peer), "{code}");
         }
+        let session = Refusal { kdc: Teller::LogonSession, clock: None, ..refusal(24, 0.0) };
+        assert_eq!(Failure::from(Error::of_logon(session)).refuser, Some(Refuser::Kdc), "the process's");
         let missing = Failure::from(Error::NoCredentials { cause: "no file".to_owned() });
         assert_eq!((missing.kind, missing.refuser), (FailureKind::Credentials, None), "nothing was offered");
         assert!(Error::of_logon(refusal(37, -600.0)).to_string().contains("600 s behind ours"));

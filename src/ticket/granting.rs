@@ -16,7 +16,7 @@ use super::reply::{self, Exchange, Inside, Issued, Reply, same};
 use crate::model::host::HostName;
 use crate::model::instance::ClockReading;
 use crate::model::ticket::{
-    EncryptionType, Granted, KdcAddress, KerberosError, Offer, Refusal, SecondOpinion,
+    EncryptionType, Granted, KdcAddress, KerberosError, Offer, Refusal, SecondOpinion, Teller,
 };
 
 /// A ticket-granting ticket with its session key, wiped when dropped. It prints nothing of itself: there is no `Debug`.
@@ -199,7 +199,7 @@ async fn exchange_with(
         Reply::Issued(issued) => issued,
         Reply::Error(error) => {
             let refusal = answer.refusal(&shown.realm, &error);
-            let clock = Some(refusal.clock);
+            let clock = refusal.clock;
             let kdc = answer.kdc.host.clone();
             return Ok((Told { answered: Answered::Refused(refusal), kdc, clock }, answer.kdc));
         }
@@ -218,7 +218,7 @@ async fn exchange_with(
         encryption_type: issued.ticket.sealed.kind,
         key_version: issued.ticket.sealed.key_version,
         realm: shown.realm.clone(),
-        kdc: answer.kdc.host.clone(),
+        kdc: Teller::Kdc(answer.kdc.host.clone()),
         seconds: answer.seconds,
     };
     let clock = inside.begins.map(|begins| answer.coarse_clock(begins));

@@ -17,7 +17,7 @@ use super::reply::ErrorRead;
 use crate::model::host::HostName;
 use crate::model::instance::ClockReading;
 use crate::model::observed::{printable, unix_seconds};
-use crate::model::ticket::{KdcAddress, Refusal, TicketQuestion};
+use crate::model::ticket::{KdcAddress, Refusal, Teller, TicketQuestion};
 
 /// Octets of one reply that are taken: four times the largest token that Windows can be told to make (MaxTokenSize,
 /// 65,535), and most of a reply is the ticket.
@@ -44,14 +44,19 @@ impl Answer {
         ClockReading { round_trip: clock.round_trip + 1.0, ..clock }
     }
 
+    /// The exact time in an error.
+    pub(super) fn error_clock(&self, error: &ErrorRead<'_>) -> ClockReading {
+        self.clock(float(error.seconds) + f64::from(error.micros) / 1e6)
+    }
+
     pub(super) fn refusal(&self, realm: &HostName, error: &ErrorRead<'_>) -> Refusal {
         let text = error.text.map(|text| printable(&String::from_utf8_lossy(text)));
         Refusal {
             error: error.error,
             realm: realm.clone(),
-            kdc: self.kdc.host.clone(),
+            kdc: Teller::Kdc(self.kdc.host.clone()),
             text: text.filter(|text| !text.is_empty()),
-            clock: self.clock(float(error.seconds) + f64::from(error.micros) / 1e6),
+            clock: Some(self.error_clock(error)),
             second: None,
         }
     }

@@ -67,7 +67,7 @@ pub(super) async fn log_on(
         Reply::Error(error) if error.error == KerberosError::KDC_ERR_PREAUTH_REQUIRED => {
             let key = us.key_for(&first, &error, &realm)?;
             // Read here, as nothing is as exact: stime with susec.
-            let clock = first.refusal(home, &error).clock;
+            let clock = first.error_clock(&error);
             body.nonce = nonce()?;
             let proof = message::logon_proof(&body, &key, now())
                 .map_err(|error| Error::Internal(format!("logon: {error}")))?;
@@ -161,6 +161,7 @@ impl Credentials {
                     .map_err(|cause| format!("keytab {}: {cause}", keytab.display()))?;
                 Ok(Self { name: Name::principal(found.parts), secret: Held::Keys(found.keys) })
             }
+            Identity::LogonSession => Err("the logon session gives away neither password nor key".to_owned()),
         }
     }
 

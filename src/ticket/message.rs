@@ -11,7 +11,7 @@ pub(super) const VERSION: i64 = 5;
 const AUTHENTICATOR: u8 = 2;
 const AS_REQ: u8 = 10;
 const TGS_REQ: u8 = 12;
-const AP_REQ: u8 = 14;
+pub(super) const AP_REQ: u8 = 14;
 
 /// Pre-authentication data (RFC 4120 7.5.2).
 const PA_TGS_REQ: i64 = 1;

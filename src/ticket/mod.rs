@@ -1,6 +1,6 @@
 //! What a Key Distribution Center answers: our own AS and TGS exchange (RFC 4120) over TCP, with a password or a keytab and
-//! without a C library, on every platform. One ticket-granting ticket per lifetime; of every other ticket only the outer
-//! fields leave this module, and its octets are wiped at once (JUDGEMENT 10).
+//! without a C library, on every platform; without either through the process's logon session. One ticket-granting ticket per
+//! lifetime; of every other ticket only the outer fields leave this module, and its octets are wiped at once (JUDGEMENT 10).
 
 mod der;
 
@@ -24,6 +24,11 @@ mod granting;
 
 mod account;
 
+#[cfg(any(windows, all(unix, feature = "gssapi"), test))]
+mod token;
+
+mod logon_session;
+
 mod session;
 
 mod requests;
@@ -34,8 +39,9 @@ use std::time::Duration;
 
 use crate::model::host::HostName;
 use crate::model::keytab::KeytabEntry;
-use crate::model::secret::SecretSource;
+use crate::model::secret::{INTEGRATED, SecretSource};
 
+pub use logon_session::{IS_IN_THIS_BUILD as HAS_LOGON_SESSION, NOT_IN_THIS_BUILD as NO_LOGON_SESSION};
 pub use requests::{REQUESTS, Request};
 pub use session::Session;
 
@@ -50,7 +56,7 @@ pub fn keytab_entries(octets: &[u8]) -> Result<Vec<KeytabEntry>, String> {
 /// As whom to ask and how long to wait. The KDCs come with each question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// `ticket.principal` with `ticket.keytab` or `ticket.password_file`.
+    /// `ticket.principal` with `ticket.keytab` or `ticket.password_file`, or without them.
     pub identity: Identity,
     /// `ticket.timeout`: for one request to one KDC, connecting included.
     pub timeout: Duration,
@@ -73,6 +79,8 @@ pub enum Identity {
         /// The file.
         keytab: PathBuf,
     },
+    /// As whoever this process is: SSPI on Windows, GSSAPI on Unix.
+    LogonSession,
 }
 
 impl Settings {
@@ -85,6 +93,7 @@ impl Settings {
                     principal.as_ref().map_or_else(|| keytab.display().to_string(), ToString::to_string);
                 (name, Some(SecretSource::Keytab(keytab.clone())))
             }
+            Identity::LogonSession => (INTEGRATED.to_owned(), None),
         }
     }
 
@@ -94,7 +103,7 @@ impl Settings {
             Identity::Password { principal, .. } | Identity::Keytab { principal: Some(principal), .. } => {
                 principal.realm.as_ref()
             }
-            Identity::Keytab { principal: None, .. } => None,
+            Identity::Keytab { principal: None, .. } | Identity::LogonSession => None,
         }
     }
 }

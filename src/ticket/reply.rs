@@ -190,7 +190,8 @@ fn error(mut reader: Reader<'_>) -> Result<ErrorRead<'_>, Bad> {
     Ok(ErrorRead { error: KerberosError(code), seconds, micros: micros.min(999_999), text, data })
 }
 
-fn ticket<'a>(reader: &mut Reader<'a>) -> Result<TicketRead<'a>, Bad> {
+/// Reads a ticket.
+pub(super) fn ticket<'a>(reader: &mut Reader<'a>) -> Result<TicketRead<'a>, Bad> {
     let octets = reader.rest();
     let mut inner = reader.expect(application(TICKET))?.sequence()?;
     version(&mut inner, 0)?;

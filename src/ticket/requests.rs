@@ -34,7 +34,8 @@ pub const REQUESTS: &[Request] = &[
     Request {
         name: "service ticket",
         why: "whether clients get a ticket for an expected SPN, with which encryption type and key version",
-        message: "TGS-REQ for the SPN, with referrals followed as a client does",
+        message: "TGS-REQ for the SPN, with referrals followed as a client does; without keytab and password sent by the logon \
+                  session (SSPI, GSSAPI), which may answer out of its cache instead, and which makes the logon itself",
         offers: "aes256, aes128; rc4 as well only for a service account that has nothing else",
         kdc: "a KDC of the realm in which the service account lives",
         rhythm: "one SPN of each service account an hour (rc4: one a day); once all required ones after a change of its keys, \
@@ -47,7 +48,7 @@ pub const REQUESTS: &[Request] = &[
         message: "TGS-REQ for krbtgt/OTHER-REALM, then one for that realm's own krbtgt",
         offers: "aes256, aes128",
         kdc: "a KDC of the exporter's realm, then one of the other realm",
-        rhythm: "hourly, where there is such an account or forest",
+        rhythm: "hourly, where there is such an account or forest; not through the logon session",
         event: "4769",
     },
     Request {

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::Settings;
 use super::account;
 use super::error::Error;
 use super::granting::{Answered, GrantingTicket, Told, Wanted, exchange};
 use super::link::Links;
 use super::logon::log_on;
+use super::logon_session::LogonSession;
 use super::message::Name;
+use super::{Identity, Settings};
 use crate::model::host::HostName;
 use crate::model::observed::{Failure, Gap, Known};
 use crate::model::ticket::{
@@ -31,12 +32,13 @@ pub struct Session {
     settings: Settings,
     granting: Option<GrantingTicket>,
     reading: Option<KdcReading>,
+    logon_session: LogonSession,
 }
 
 impl Session {
     /// Nothing is read or asked yet.
-    pub const fn new(settings: Settings) -> Self {
-        Self { settings, granting: None, reading: None }
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, granting: None, reading: None, logon_session: LogonSession::default() }
     }
 
     /// Asks. Dropping the future at any point harms nothing.
@@ -55,12 +57,15 @@ impl Session {
         self.reading = None;
         let until = Instant::now() + self.settings.timeout * OUTER;
         let links = Links::new(question, self.settings.timeout, until);
+        if self.settings.identity == Identity::LogonSession {
+            return self.look_through_logon_session(question, links, until).await;
+        }
         let mut round =
             Round { session: self, question, links, ways: BTreeMap::new(), has_answered: false, n_logons: 0 };
         let (tickets, realms) = match round.log_on_if_needed().await {
             Ok(()) => (round.tickets().await?, round.realms().await?),
             Err(Error::Skew(refusal)) => {
-                round.note(&refusal.kdc, Ok(refusal.clock));
+                round.note_refusal(&refusal);
                 let gap = Error::Skew(refusal).gap();
                 let tickets = question.spns.keys().map(|spn| (spn.clone(), Err(gap.clone()))).collect();
                 let realms =
@@ -70,11 +75,49 @@ impl Session {
             Err(error) => return Err(error),
         };
         // Last, so that nothing can take the answers away once the requests are sent: they are not repeated.
-        let clients = round.clients().await;
+        let clients = clients(question, &mut round.links).await;
         let kdc = self.reading.clone().ok_or_else(|| Gap::peer_failed("no KDC was asked anything"));
         let (since, clients_since) = (BTreeMap::new(), BTreeMap::new());
         Ok(TicketFacts { kdc, tickets, realms, since, clients, clients_since })
     }
+
+    /// Service tickets alone: which KDC there is, its clock, and what another realm says of a trust stay in the library.
+    async fn look_through_logon_session(
+        &self,
+        question: &TicketQuestion,
+        mut links: Links<'_>,
+        until: Instant,
+    ) -> Result<TicketFacts, Error> {
+        let unknown = |what: &str| {
+            Gap::not_applicable(format!(
+                "the logon session {what}; ticket.keytab or ticket.password_file does"
+            ))
+        };
+        let tickets = self.logon_session.tickets(question, self.settings.timeout, until).await?;
+        let no_path = unknown("does not tell what both ends of a trust say");
+        Ok(TicketFacts {
+            kdc: Err(unknown("does not tell the KDC's clock")),
+            tickets,
+            realms: question.cross_realms.iter().map(|realm| (realm.clone(), Err(no_path.clone()))).collect(),
+            since: BTreeMap::new(),
+            clients: clients(question, &mut links).await,
+            clients_since: BTreeMap::new(),
+        })
+    }
+}
+
+/// What is said of each service account, which needs no identity. Its KDC's word is a fact beside the others, and no reason to
+/// fail.
+async fn clients(
+    question: &TicketQuestion,
+    links: &mut Links<'_>,
+) -> BTreeMap<ClientName, Known<ClientAnswer>> {
+    let mut clients = BTreeMap::new();
+    for client in &question.clients {
+        let said = account::ask(client, links).await;
+        clients.insert(client.clone(), said.map_err(|error| error.gap()));
+    }
+    clients
 }
 
 /// One run of the probe.
@@ -132,6 +175,13 @@ impl Round<'_> {
         }
     }
 
+    /// The same of an error that tells it.
+    fn note_refusal(&mut self, refusal: &Refusal) {
+        if let (Some(kdc), Some(clock)) = (refusal.kdc.host(), refusal.clock) {
+            self.note(kdc, Ok(clock));
+        }
+    }
+
     async fn tickets(&mut self) -> Result<BTreeMap<crate::model::spn::Spn, Known<Ticket>>, Error> {
         let mut tickets = BTreeMap::new();
         for (spn, ask) in &self.question.spns {
@@ -148,16 +198,6 @@ impl Round<'_> {
             realms.insert(realm.clone(), settle(known)?);
         }
         Ok(realms)
-    }
-
-    /// What is said of each service account. Its KDC's word is a fact beside the others, and no reason to fail.
-    async fn clients(&mut self) -> BTreeMap<ClientName, Known<ClientAnswer>> {
-        let mut clients = BTreeMap::new();
-        for client in &self.question.clients {
-            let said = account::ask(client, &mut self.links).await;
-            clients.insert(client.clone(), said.map_err(|error| error.gap()));
-        }
-        clients
     }
 
     /// A service ticket: from the realm of the holder where that is known, else from wherever the referrals lead.
@@ -275,13 +315,13 @@ impl Round<'_> {
         loop {
             self.log_on_if_needed().await.map_err(|error| match error {
                 Error::Skew(refusal) => {
-                    self.note(&refusal.kdc, Ok(refusal.clock));
+                    self.note_refusal(&refusal);
                     Stop::Part(Error::Skew(refusal).gap())
                 }
-                error => Stop::Whole(error),
+                error => Stop::Whole(Box::new(error)),
             })?;
             let Some(shown) = &self.session.granting else {
-                return Err(Stop::Whole(Error::Internal("no ticket after a logon".to_owned())));
+                return Err(Stop::Whole(Box::new(Error::Internal("no ticket after a logon".to_owned()))));
             };
             let told = match exchange(&mut self.links, shown, wanted).await {
                 Ok(told) => told,
@@ -289,7 +329,7 @@ impl Round<'_> {
                 Err(error) if self.has_answered && !matches!(error, Error::Malformed { .. }) => {
                     return Err(Stop::Part(error.gap()));
                 }
-                Err(error) => return Err(Stop::Whole(error)),
+                Err(error) => return Err(Stop::Whole(Box::new(error))),
             };
             self.has_answered = true;
             let clock =
@@ -305,7 +345,7 @@ impl Round<'_> {
                 About::Clock => return Err(Stop::Part(Error::Skew(refusal).gap())),
                 About::Us => {
                     self.session.granting = None;
-                    return Err(Stop::Whole(Error::Credentials(refusal)));
+                    return Err(Stop::Whole(Box::new(Error::Credentials(refusal))));
                 }
                 About::Server => return Ok(Answered::Refused(refusal)),
             }
@@ -318,14 +358,14 @@ enum Stop {
     /// This fact alone.
     Part(Gap),
     /// The whole run.
-    Whole(Error),
+    Whole(Box<Error>),
 }
 
 fn settle<T>(known: Result<T, Stop>) -> Result<Known<T>, Error> {
     match known {
         Ok(value) => Ok(Ok(value)),
         Err(Stop::Part(gap)) => Ok(Err(gap)),
-        Err(Stop::Whole(error)) => Err(error),
+        Err(Stop::Whole(error)) => Err(*error),
     }
 }
 

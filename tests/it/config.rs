@@ -12,7 +12,7 @@ use mssql_kerberos_exporter::directory::Bind;
 use mssql_kerberos_exporter::model::secret::SecretSource;
 use mssql_kerberos_exporter::model::settings::AccountLabel;
 use mssql_kerberos_exporter::sqlserver::{Encryption, Login};
-use mssql_kerberos_exporter::ticket::{Identity, Principal};
+use mssql_kerberos_exporter::ticket::{HAS_LOGON_SESSION, Identity, Principal};
 
 const FINDINGS: &[&str] = &["missing_spn", "duplicate_spn", "dynamic_port", "ntlm_fallback"];
 
@@ -238,16 +238,14 @@ fn declared_keytab_info(config: &Config) -> Option<PathBuf> {
     config.judge.instances[0].keytab_info.clone()
 }
 
-/// Off unless there is somebody to ask as; then on, unless it is switched off.
+/// Off unless there is somebody to ask as; then on, unless it is switched off. On Windows there is always the logon session.
 #[test]
 fn tickets_need_an_identity() {
     let off = |text: &str| load_text(text, &[]).unwrap().judge.ticket.unwrap_err();
-    for (text, part) in [
-        ("", "no identity is configured"),
-        ("ticket: { enabled: auto }", "no identity is configured"),
-        ("ticket: { enabled: false, keytab: a }", "ticket.enabled is false"),
-        ("ticket: { enabled: \"false\" }", "ticket.enabled is false"),
-    ] {
+    let auto = ["", "ticket: { enabled: auto }"].map(|text| (text, "no identity is configured"));
+    let never = ["ticket: { enabled: false, keytab: a }", "ticket: { enabled: \"false\" }"];
+    let never = never.map(|text| (text, "ticket.enabled is false"));
+    for (text, part) in auto.into_iter().filter(|_| !cfg!(windows)).chain(never) {
         let gap = off(text);
         assert!(gap.text.contains(part) && !gap.reason.is_failing(), "{text}: {gap}");
     }
@@ -257,9 +255,48 @@ fn tickets_need_an_identity() {
         "ticket: { enabled: auto, principal: a@B.C, password_file: p }",
     ] {
         let config = load_text(text, &[]).unwrap();
-        assert!(config.ticket.is_some(), "{text}");
+        assert_ne!(config.ticket.as_ref().unwrap().identity, Identity::LogonSession, "{text}");
         assert!(!config.judge.ticket.unwrap().asks_accounts, "{text}: opt-in");
     }
+}
+
+/// Without an identity nobody is asked anything, which is not what somebody wants who switches this on.
+#[test]
+fn service_accounts_are_asked_about_with_an_identity() {
+    let text = "ticket: { ask_service_accounts: true }";
+    match load_text(text, &[]) {
+        Ok(config) => assert!(cfg!(windows) && config.judge.ticket.unwrap().asks_accounts),
+        Err(errors) => {
+            let said = errors.to_string();
+            assert!(
+                said.contains("ticket.ask_service_accounts: nobody is asked without an identity"),
+                "{said}"
+            );
+            assert!(!cfg!(windows));
+        }
+    }
+    let off = load_text("ticket: { ask_service_accounts: true, enabled: false }", &[]).unwrap();
+    assert!(off.judge.ticket.is_err(), "switched off on purpose");
+}
+
+/// Neither keytab nor password: the logon session, in a build that can ask it.
+#[test]
+fn tickets_through_the_logon_session() {
+    let text = "ticket: { enabled: true, ask_service_accounts: true }";
+    if HAS_LOGON_SESSION {
+        let config = load_text(text, &[]).unwrap();
+        let (own, asked) = (config.ticket.unwrap(), config.judge.ticket.unwrap());
+        assert_eq!((own.identity, asked.realm, asked.asks_accounts), (Identity::LogonSession, None, true));
+    } else {
+        let said = load_text(text, &[]).unwrap_err().to_string();
+        assert!(said.contains("ticket.enabled: needs `keytab`") && said.contains("feature gssapi"), "{said}");
+    }
+    assert_eq!(HAS_LOGON_SESSION, cfg!(any(windows, feature = "gssapi")));
+    // A principal says that it is to be somebody else.
+    let said = load_text("ticket: { enabled: true, principal: a@B.C }", &[]).unwrap_err().to_string();
+    assert!(said.contains("ticket.principal: needs `keytab` or `password_file`"), "{said}");
+    let is_on = load_text("", &[]).unwrap().ticket.is_some();
+    assert_eq!(is_on, cfg!(windows), "auto");
 }
 
 #[test]
@@ -407,9 +444,9 @@ fn a_wrong_variable_is_named() {
         ),
         ("MSSQL_KERBEROS_LOGINS__ENABLED", "true", "logins: `logins` is not in this version"),
         (
-            "MSSQL_KERBEROS_TICKET__ENABLED",
-            "true",
-            "ticket.enabled: needs `keytab`, or `principal` with `password_file`",
+            "MSSQL_KERBEROS_TICKET__PRINCIPAL",
+            "svc@CORP.CONTOSO.COM",
+            "ticket.principal: needs `keytab` or `password_file`",
         ),
         (
             "MSSQL_KERBEROS_WEB__MAX_REQUESTS",

@@ -32,3 +32,5 @@ mod trusts;
 mod tickets;
 
 mod daemon_tickets;
+
+mod logon_session;

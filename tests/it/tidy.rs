@@ -53,7 +53,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const DRIVERS: &[(&str, &[&str])] = &[
     ("tiberius", &["src/sqlserver/client.rs", "src/sqlserver/client/"]),
     ("ldap3", &["src/directory/client.rs"]),
-    ("cross_krb5", &["src/directory/kerberos.rs"]),
+    ("cross_krb5", &["src/directory/kerberos.rs", "src/ticket/logon_session.rs"]),
     ("hickory_resolver", &["src/dns/client.rs", "src/dns/client/"]),
     ("prometheus_client", &["src/metrics/render.rs"]),
     ("picky_krb", &["src/ticket/crypto.rs"]),

@@ -5,7 +5,7 @@ use crate::findings::spns::{JudgedSpn, Status};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::observed::{Gap, Known};
-use crate::model::ticket::{KerberosError, Refusal, Ticket};
+use crate::model::ticket::{KerberosError, Refusal, Teller, Ticket};
 
 pub(super) const RULE: Rule = Rule {
     name: "ticket_refused",
@@ -68,11 +68,18 @@ fn judge(case: &Case<'_>, judged: &JudgedSpn) -> Known<Option<Subject>> {
             Some(error) => format!("{} was asked too: {error}", second.kdc),
         });
     }
-    let advice = format!(
-        "look at the account on {} itself (AD Users and Computers, Change Domain Controller, or repadmin /showobjmeta) and \
-         compare it with the domain controller that the exporter reads; repadmin /replsummary shows what does not replicate",
-        refusal.kdc
-    );
+    let account_there = "AD Users and Computers, Change Domain Controller, or repadmin /showobjmeta";
+    let advice = match &refusal.kdc {
+        Teller::Kdc(kdc) => format!(
+            "look at the account on {kdc} itself ({account_there}) and compare it with the domain controller that the exporter \
+             reads; repadmin /replsummary shows what does not replicate"
+        ),
+        Teller::LogonSession => format!(
+            "find the domain controller that this host asks (nltest /sc_query:DOMAIN, or KRB5_TRACE on Linux), purge what is \
+             remembered (klist purge) and look at the account there ({account_there}); with ticket.keytab the exporter asks \
+             a KDC itself and names it"
+        ),
+    };
     Ok(Some(subject.then(Change::Advice(advice))))
 }
 
@@ -120,6 +127,15 @@ mod tests {
         assert_eq!(judge(Bench::new().no_kdc()), Seen::unknown());
         assert_eq!(judge(Bench::new().ticket_refused(PORT, 7).no_directory()), Seen::unknown());
         assert_eq!(judge(Bench::new().ticket_refused(PORT, 7).workgroup()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn through_the_logon_session_no_kdc_is_named() {
+        let bench = Bench::new().ticket_refused(PORT, 7).through_logon_session();
+        let finding = bench.finding(&RULE);
+        let told = format!("{:?}", finding.subjects[0]);
+        assert!(told.contains("the KDC of the logon session (corp.contoso.com)"), "{told}");
+        assert!(told.contains("klist purge") && !told.contains("dc1"), "{told}");
     }
 
     #[test]

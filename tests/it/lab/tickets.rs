@@ -181,7 +181,8 @@ fn refusals_are_answers() {
         Ok(Ticket::Refused(refusal)) => {
             assert_eq!(refusal.error.name(), Some("KDC_ERR_S_PRINCIPAL_UNKNOWN"));
             assert_eq!(refusal.realm.as_str(), "corp.contoso.com");
-            assert!((refusal.clock.peer - refusal.clock.ours).abs() < 2.0, "{refusal:?}");
+            let clock = refusal.clock.unwrap();
+            assert!((clock.peer - clock.ours).abs() < 2.0, "{refusal:?}");
         }
         other => panic!("{other:?}"),
     }
@@ -346,7 +347,7 @@ fn a_trust_that_works_and_then_does_not() {
     for name in [by_referral, by_realm] {
         assert_eq!(outcome(&facts, name), format!("aes256 {version}"), "{name}");
         match &facts.tickets[&spn(name)] {
-            Ok(Ticket::Granted(granted)) => assert_eq!(granted.kdc.as_str(), "dc1.partner.example"),
+            Ok(Ticket::Granted(granted)) => assert_eq!(granted.kdc.to_string(), "dc1.partner.example"),
             other => panic!("{other:?}"),
         }
     }

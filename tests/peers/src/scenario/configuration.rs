@@ -61,6 +61,10 @@ impl Running {
             }
             None => yaml.push_str("directory: { enabled: false }\n"),
         }
+        if cfg!(windows) && self.kdc.is_none() {
+            // There the logon session would be asked, which knows nothing of the scenario.
+            yaml.push_str("ticket: { enabled: false }\n");
+        }
         if let (Some(kdc), Some(domain)) = (&self.kdc, self.domains.first()) {
             let _ = writeln!(
                 yaml,
