@@ -372,6 +372,8 @@ pub(crate) struct Bench {
     not_asked: BTreeSet<Spn>,
     /// The instance has never answered.
     pub(crate) is_silent: bool,
+    /// Nobody has asked anything yet.
+    pub(crate) is_unasked: bool,
     /// Why the directory does not answer, where it does not.
     pub(crate) directory_failure: FailureKind,
     /// Hosts of our site, as DNS names them.
@@ -384,8 +386,8 @@ pub(crate) struct Bench {
     pub(crate) class: Option<AccountClass>,
     /// Whether they are administrative ones (adminCount = 1).
     pub(crate) is_protected: bool,
-    /// A second instance of the same host, if there is one.
-    second: Option<Instance>,
+    /// Further instances of the same host.
+    further: Vec<Instance>,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
     at_home: BTreeMap<String, Vec<Spn>>,
     /// What KDCs answer, if they do.
@@ -453,13 +455,14 @@ impl Bench {
             },
             failure: None,
             is_silent: false,
+            is_unasked: false,
             directory_failure: FailureKind::Timeout,
             near: BTreeSet::new(),
             account_age_days: 90.0,
             condition: condition(),
             class: None,
             is_protected: false,
-            second: None,
+            further: Vec::new(),
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
             not_asked: BTreeSet::new(),
@@ -881,13 +884,13 @@ impl Bench {
         lines.push(HostsLine { line, address: address.parse().unwrap(), names });
     }
 
-    /// A second instance of the same host in the configuration, a copy of the first with this change.
+    /// One more instance of the same host in the configuration, a copy of the first with this change.
     pub(crate) fn second_instance(mut self, change: impl FnOnce(&mut Instance)) -> Self {
         let mut second = self.instance.clone();
         change(&mut second);
-        self.second = Some(second);
+        self.further.push(second);
         self.settings.instances.push(InstanceSettings {
-            name: "SECOND".into(),
+            name: format!("FURTHER{}", self.further.len()),
             address: "localhost".into(),
             ..InstanceSettings::default()
         });
@@ -961,15 +964,20 @@ impl Bench {
         }
         machine.record(at, Duration::from_millis(5), (), Ok(files));
         let mut instances = vec![InstanceEvidence { sqlserver, connections }];
-        if let Some(second) = &self.second {
+        for further in &self.further {
             let mut slots = InstanceEvidence { sqlserver: Slot::new(age), connections: Slot::new(age) };
-            slots.sqlserver.record(at, Duration::from_millis(5), (), Ok(second.clone()));
+            slots.sqlserver.record(at, Duration::from_millis(5), (), Ok(further.clone()));
             instances.push(slots);
         }
         let ticket = match &self.settings.ticket {
             Ok(_) => Slot::new(age),
             Err(gap) => Slot::off(gap.clone()),
         };
+        if self.is_unasked {
+            let slots = InstanceEvidence { sqlserver: Slot::new(age), connections: Slot::new(age) };
+            let (dns, host) = (Slot::new(age), Slot::new(age));
+            return Evidence { instances: vec![slots], directory: Slot::new(age), dns, ticket, host };
+        }
         let mut evidence = Evidence { instances, directory: Slot::new(age), dns, ticket, host: machine };
         // As often as names, then SPNs from the directory make more questions.
         for _ in 0..3 {
