@@ -3,10 +3,13 @@
 
 mod controllers;
 
+mod delegation;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::findings::cluster;
 use crate::findings::delegation::{JudgedLink, LinkState, Way};
 use crate::findings::spns::{JudgedSpn, Status};
 use crate::findings::tickets::in_words;
@@ -25,6 +28,7 @@ use crate::pipeline::{Assessment, InstanceAssessment};
 use crate::remedy::{self, Line, printable};
 
 pub use controllers::ControllerReport;
+pub use delegation::TargetReport;
 
 /// How much is shown. The whole is an attack map: it is for loopback, for authenticated readers and for the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +121,10 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
             let same = account.shown.eq_ignore_ascii_case(&stands_for);
             let stands_for = if same { String::new() } else { format!(" = {stands_for}") };
             row("account", &format!("{}{stands_for} ({})", account.shown, holder.class.name()));
+            let instance = slots.sqlserver.answer(Probe::SqlServer, assessment.at).ok();
+            if let Some(why) = instance.and_then(|good| cluster::unsupported(account, &good.facts)) {
+                row("", &why);
+            }
         }
         (Ok(account), Err(gap)) => row("account", &format!("{}; {gap}", account.shown)),
         (Err(gap), _) => row("account", &gap.to_string()),
@@ -156,6 +164,9 @@ fn head(page: &mut String, assessment: &Assessment, index: usize, instance: &Ins
     }
     for judged in picture.linked.iter().flatten() {
         row("linked", &link_text(judged));
+    }
+    for target in delegation::lines(instance) {
+        row("delegation", &target);
     }
     if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at)
         && let Ok(session) = &good.facts.own_session
@@ -412,6 +423,9 @@ pub struct InstanceReport {
     /// The linked servers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub linked_servers: Vec<LinkReport>,
+    /// The service account's list of constrained delegation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub delegation_targets: Vec<TargetReport>,
     /// Every rule but the clear ones.
     pub findings: Vec<FindingReport>,
 }
@@ -665,6 +679,7 @@ fn instance_report(assessment: &Assessment, instance: &InstanceAssessment, detai
                 delegation: judged.state.name(),
             })
             .collect(),
+        delegation_targets: if in_scope { delegation::rows(instance) } else { Vec::new() },
         findings: instance
             .findings
             .iter()
@@ -717,6 +732,7 @@ fn step_report(change: &Change) -> StepReport {
         | Change::ListDelegationTarget { .. }
         | Change::SetStaticPort { .. }
         | Change::Account(_)
+        | Change::Keytab(_)
         | Change::RestartService
         | Change::TransactSql(_)
         | Change::Configure { .. }

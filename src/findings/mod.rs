@@ -23,6 +23,8 @@ pub mod clocks;
 
 mod foreign;
 
+pub mod cluster;
+
 mod proposals;
 
 pub mod times;

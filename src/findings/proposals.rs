@@ -18,7 +18,7 @@ pub(super) fn removal(case: &Case<'_>, judged: &JudgedSpn, holder: &AccountNames
             account.spns.as_ref().is_ok_and(|spns| spns.contains(&spn)) && !account.is_protected
         })
     });
-    if judged.expected.is_proven_ours && is_complete {
+    if judged.expected.is_proven_ours && is_complete && case.unsupported_account().is_none() {
         Change::RemoveSpn { spn, account: holder.clone() }
     } else {
         Change::AskOwner { spn, holder: holder.clone() }
@@ -48,6 +48,9 @@ pub(super) fn add(case: &Case<'_>, judged: &JudgedSpn, mut subject: Subject) -> 
 fn addition(case: &Case<'_>, judged: &JudgedSpn) -> Result<Vec<Change>, String> {
     let spn = judged.expected.spn.clone();
     let account = case.picture.holder.clone().map_err(|gap| format!("the account is not known: {gap}"))?;
+    if let Some(why) = case.unsupported_account() {
+        return Err(why);
+    }
     if case.account().is_ok_and(|account| account.is_protected) {
         return Err(format!(
             "{} is protected (adminCount = 1): an administrative account must not run a service; no command is \

@@ -37,6 +37,9 @@ fn subject(case: &Case<'_>, misplaced: &JudgedSpn) -> Subject {
     if let Ok(right) = &case.picture.holder {
         subject = subject.line(format!("the service runs as {}", right.nt_name()));
     }
+    if let Some(why) = case.unsupported_account() {
+        subject = subject.line(why);
+    }
     let mut removals = Vec::new();
     for holder in misplaced.others(case.right_sid()) {
         subject = subject.line(format!("held by {} ({})", holder.nt_name(), holder.class.name()));
