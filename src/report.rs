@@ -9,6 +9,8 @@ mod domains;
 
 mod controllers;
 
+mod delegation;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -26,6 +28,7 @@ use crate::pipeline::{Assessment, InstanceAssessment};
 use crate::remedy::{self, Line, printable};
 
 pub use controllers::ControllerReport;
+pub use delegation::TargetReport;
 pub use domains::{CrossingReport, DomainReport, TrustReport};
 
 /// How much is shown. The whole is an attack map: it is for loopback, for authenticated readers and for the terminal.
@@ -263,6 +266,9 @@ pub struct InstanceReport {
     /// The linked servers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub linked_servers: Vec<LinkReport>,
+    /// The service account's list of constrained delegation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub delegation_targets: Vec<TargetReport>,
     /// Every rule but the clear ones.
     pub findings: Vec<FindingReport>,
 }
@@ -546,6 +552,7 @@ fn instance_report(assessment: &Assessment, instance: &InstanceAssessment, detai
                 delegation: judged.state.name(),
             })
             .collect(),
+        delegation_targets: if in_scope { delegation::rows(instance) } else { Vec::new() },
         findings: instance
             .findings
             .iter()
@@ -598,6 +605,7 @@ fn step_report(change: &Change) -> StepReport {
         | Change::ListDelegationTarget { .. }
         | Change::SetStaticPort { .. }
         | Change::Account(_)
+        | Change::Keytab(_)
         | Change::RestartService
         | Change::TransactSql(_)
         | Change::Configure { .. }

@@ -131,7 +131,7 @@ pub(crate) fn condition() -> Condition {
         groups: Ok(vec![domain_sid(513)]),
         registers_itself: Ok(false),
         password_readers: Err(Gap::not_applicable(
-            "only a group managed service account has a list of readers",
+            "only a group or delegated managed service account has a list of readers",
         )),
     }
 }
@@ -186,11 +186,17 @@ pub(crate) fn directory() -> DirectoryFacts {
     }
 }
 
+/// `DC=corp,DC=contoso,DC=com` of `corp.contoso.com`.
+fn context_of(dns_name: &str) -> String {
+    dns_name.split('.').map(|label| format!("DC={label}")).collect::<Vec<_>>().join(",")
+}
+
 /// A domain that has made AES keys for ten years, without trusts.
 fn policy() -> DomainPolicy {
     DomainPolicy {
         functional_level: Ok(7),
         aes_since: Ok(NOW as f64 - 3_650.0 * 86_400.0),
+        krbtgt_set: Ok(NOW as f64 - 120.0 * 86_400.0),
         trusts: Ok(Vec::new()),
     }
 }
@@ -210,7 +216,7 @@ pub(crate) fn trust(partner: &str, netbios_name: &str) -> Trust {
 /// What both ends say of the trust to `partner.example`: the error of ours and that of the other one, where they refuse.
 pub(crate) fn crossing(issued: Option<u32>, accepted: Option<u32>) -> TrustPath {
     let said = |realm: &str, error: Option<u32>| {
-        let (kdc, realm) = (host(&format!("dc1.{realm}")), host(realm));
+        let (kdc, realm) = (Teller::Kdc(host(&format!("dc1.{realm}"))), host(realm));
         match error {
             None => Ticket::Granted(Granted {
                 encryption_type: EncryptionType::AES256,
@@ -224,7 +230,7 @@ pub(crate) fn crossing(issued: Option<u32>, accepted: Option<u32>) -> TrustPath 
                 realm,
                 kdc,
                 text: None,
-                clock: clock(),
+                clock: Some(clock()),
                 second: None,
             }),
         }
@@ -398,6 +404,8 @@ pub(crate) struct Bench {
     crossings: BTreeMap<HostName, Known<TrustPath>>,
     /// How old the look at SQL Server's keytab is.
     pub(crate) keytab_age_seconds: f64,
+    /// Domains that accounts live in, if not CORP.
+    homes: BTreeMap<String, String>,
     /// Conditions of accounts that are not those of a healthy one.
     conditions: BTreeMap<String, Condition>,
 }
@@ -471,6 +479,7 @@ impl Bench {
             clients: BTreeMap::new(),
             crossings: BTreeMap::new(),
             keytab_age_seconds: 60.0,
+            homes: BTreeMap::new(),
             conditions: BTreeMap::new(),
         }
     }
@@ -562,6 +571,28 @@ impl Bench {
         let policies = &mut self.facts.as_mut().unwrap().policies;
         policies.get_mut("corp.contoso.com").unwrap().as_mut().unwrap().trusts.as_mut().unwrap().push(trust);
         self
+    }
+
+    /// One more domain of the forest.
+    pub(crate) fn domain(mut self, dns_name: &str, netbios_name: &str) -> Self {
+        self.facts.as_mut().unwrap().domains.as_mut().unwrap().push(Domain {
+            dns_name: dns_name.into(),
+            netbios_name: netbios_name.into(),
+            naming_context: context_of(dns_name),
+        });
+        self
+    }
+
+    /// The account is in this domain.
+    pub(crate) fn living_in(mut self, sam: &str, dns_name: &str) -> Self {
+        self.homes.insert(sam.into(), dns_name.into());
+        self
+    }
+
+    fn at_its_home(&self, names: &mut AccountNames) {
+        if let Some(home) = self.homes.get(&names.sam) {
+            names.dn = format!("CN={},CN=Users,{}", names.sam, context_of(home));
+        }
     }
 
     /// A password from before the domain made AES keys.
@@ -1026,6 +1057,7 @@ impl Bench {
             for (sam, spns) in &holders {
                 let mut holder = holder(sam, &[]);
                 holder.spns.clone_from(spns);
+                self.at_its_home(&mut holder.names);
                 list.push(holder);
             }
         }
@@ -1047,6 +1079,7 @@ impl Bench {
                 account.changed = Some(NOW as f64 - self.account_age_days * 86_400.0);
                 account.condition.clone_from(self.conditions.get(&sam).unwrap_or(&self.condition));
                 account.is_protected = self.is_protected;
+                self.at_its_home(&mut account.names);
                 account.names.class = self.class.unwrap_or(account.names.class);
                 Ok(Lookup::Found(account))
             };

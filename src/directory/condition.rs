@@ -68,9 +68,9 @@ pub(super) fn condition(home: &Entry, class: AccountClass) -> Condition {
             Some(dacl) => dacl.and_then(|dacl| admitted(&dacl)),
         },
         password_readers: match descriptor(home, "msDS-GroupMSAMembership") {
-            _ if class != AccountClass::GroupManaged => {
-                Err(Gap::not_applicable("only a group managed service account has a list of readers"))
-            }
+            _ if !class.has_readers() => Err(Gap::not_applicable(
+                "only a group or delegated managed service account has a list of readers",
+            )),
             None => Err(hidden("msDS-GroupMSAMembership")),
             Some(dacl) => dacl.and_then(|dacl| admitted(&dacl)),
         },
@@ -108,7 +108,7 @@ fn control(number: i64) -> AccountControl {
 }
 
 /// A FILETIME in Unix seconds; `None` for "never", which is 0 or the largest number (MS-ADTS, accountExpires).
-fn moment(time: i64) -> Option<f64> {
+pub(super) fn moment(time: i64) -> Option<f64> {
     if time <= 0 || time == i64::MAX {
         return None;
     }
@@ -156,6 +156,19 @@ mod tests {
         assert_eq!(condition.delegated_from, Ok(vec![]));
         assert_eq!(condition.registers_itself.unwrap_err().reason, Reason::NoPermission);
         assert_eq!(condition.password_readers.unwrap_err().reason, Reason::NotApplicable);
+    }
+
+    #[test]
+    fn readers_of_group_and_delegated_managed_accounts() {
+        for (class, reason) in [
+            (AccountClass::GroupManaged, Reason::NoPermission),
+            (AccountClass::DelegatedManaged, Reason::NoPermission),
+            (AccountClass::StandaloneManaged, Reason::NotApplicable),
+            (AccountClass::Computer, Reason::NotApplicable),
+        ] {
+            let condition = condition(&entry(&[("userAccountControl", "4096")]), class);
+            assert_eq!(condition.password_readers.unwrap_err().reason, reason, "{class:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::client::{Scope, Search};
+use super::condition::moment;
 use super::decode::{Entry, generalized_time};
 use super::error::Error;
 use super::exchanges::{names, soften};
@@ -30,6 +31,9 @@ const MOST_TRUSTS: usize = 256;
 
 /// RID of the group Read-only Domain Controllers (DOMAIN_GROUP_RID_READONLY_CONTROLLERS, MS-DTYP 2.4.2.4).
 const READ_ONLY_CONTROLLERS: u32 = 521;
+
+/// RID of krbtgt (DOMAIN_USER_RID_KRBTGT, MS-DTYP 2.4.2.4).
+const KRBTGT: u32 = 502;
 
 /// What was read of domains, by DNS name.
 #[derive(Default)]
@@ -89,16 +93,22 @@ impl Exchange for PolicyReads<'_> {
             let number = entry.number("msDS-Behavior-Version").and_then(|number| u32::try_from(number).ok());
             number.ok_or_else(|| hidden("msDS-Behavior-Version"))
         });
-        let aes_since = match head.map(|entry| entry.sid()) {
-            Err(gap) => Err(gap),
-            Ok(None) => Err(hidden("objectSid")),
-            Ok(Some(sid)) => {
+        let sid = head.and_then(|entry| entry.sid().ok_or_else(|| hidden("objectSid")));
+        let (aes_since, krbtgt_set) = match sid {
+            Err(gap) => (Err(gap.clone()), Err(gap)),
+            Ok(sid) => {
                 let group = format!("<SID={sid}-{READ_ONLY_CONTROLLERS}>");
                 let read = one(link, "age of AES keys", &group, requests::READ_ONLY_CONTROLLERS).await?;
-                read.and_then(|entry| {
+                let aes_since = read.and_then(|entry| {
                     let created = entry.text("whenCreated").and_then(generalized_time);
                     created.ok_or_else(|| hidden("whenCreated of the group Read-only Domain Controllers"))
-                })
+                });
+                let read =
+                    one(link, "age of krbtgt", &format!("<SID={sid}-{KRBTGT}>"), requests::KRBTGT).await?;
+                let krbtgt_set = read.and_then(|entry| {
+                    entry.number("pwdLastSet").and_then(moment).ok_or_else(|| hidden("pwdLastSet of krbtgt"))
+                });
+                (aes_since, krbtgt_set)
             }
         };
         let search = Search {
@@ -112,6 +122,7 @@ impl Exchange for PolicyReads<'_> {
         Ok(DomainPolicy {
             functional_level,
             aes_since,
+            krbtgt_set,
             trusts: found.and_then(|found| trusts(&found.entries)),
         })
     }
@@ -212,6 +223,7 @@ mod tests {
         let policy = DomainPolicy {
             functional_level: Ok(7),
             aes_since: Err(Gap::no_permission("hidden")),
+            krbtgt_set: Ok(0.0),
             trusts: Ok(Vec::new()),
         };
         let gap = Gap::peer_failed("no answer");

@@ -42,6 +42,9 @@ pub(super) const DOMAIN: &[&str] = &["objectSid", "msDS-Behavior-Version"];
 /// Of the group Read-only Domain Controllers.
 pub(super) const READ_ONLY_CONTROLLERS: &[&str] = &["whenCreated"];
 
+/// Of krbtgt.
+pub(super) const KRBTGT: &[&str] = &["pwdLastSet"];
+
 /// Of a trust.
 pub(super) const TRUST: &[&str] = &[
     "trustPartner",
@@ -218,6 +221,17 @@ pub const REQUESTS: &[Request] = &[
         right: "any domain user",
         why: "since when the domain gives accounts AES keys: the group came with its first controller of Windows \
               Server 2008",
+        rhythm: "hourly, at most 4 domains",
+    },
+    Request {
+        name: "krbtgt",
+        server: "domain controller",
+        base: "<SID=<objectSid of the domain>-502>",
+        scope: "base",
+        filter: "(objectClass=*)",
+        attributes: KRBTGT,
+        right: "any domain user",
+        why: "whether the password of krbtgt is older than the domain's AES keys",
         rhythm: "hourly, at most 4 domains",
     },
     Request {

@@ -1,16 +1,17 @@
-//! The matrix of service accounts: kind × state × encryption × password, and which findings each row has. Read it beside the
-//! facts about userAccountControl, pwdLastSet and msDS-SupportedEncryptionTypes in docs/judgement.md.
+//! The matrix of service accounts: kind × state × encryption × password × delegation × rights, and which findings each row has.
+//! Read it beside the table of attributes in docs/judgement.md, 5: every bit and number here is there with its source.
 
 use crate::findings::{Finding, Outcome, Severity};
 use crate::model::account::AccountClass;
 use crate::model::condition::{AccountControl, EncryptionTypes, PasswordSet};
-use crate::samples::{Bench, NAME, PORT, now, sid};
+use crate::model::observed::Gap;
+use crate::samples::{Bench, NAME, PORT, domain_sid, now, sid};
 
 const HOUR: f64 = 3_600.0;
 const DAY: f64 = 24.0 * HOUR;
 
 /// The findings that judge an account.
-const OF_ACCOUNTS: [&str; 11] = [
+const OF_ACCOUNTS: [&str; 15] = [
     "account_disabled",
     "account_locked",
     "account_expired",
@@ -22,10 +23,15 @@ const OF_ACCOUNTS: [&str; 11] = [
     "weak_encryption",
     "rc4_removal_breaks",
     "local_account",
+    "cannot_register_spn",
+    "unconstrained_delegation",
+    "delegation_forbidden",
+    "delegation_target_unusable",
 ];
 
+/// One that may write its own SPNs.
 fn user() -> Bench {
-    Bench::new()
+    Bench::new().with(|bench| bench.condition.registers_itself = Ok(true))
 }
 
 fn computer() -> Bench {
@@ -44,6 +50,58 @@ fn gmsa() -> Bench {
         bench.condition.registers_itself = Ok(true);
         bench.condition.password_readers = Ok(vec![sid("SQL01$")]);
     })
+}
+
+/// A standalone managed service account.
+fn smsa() -> Bench {
+    gmsa().with(|bench| {
+        bench.class = Some(AccountClass::StandaloneManaged);
+        bench.condition.password_readers = Err(Gap::not_applicable("its host's own"));
+    })
+}
+
+/// A delegated managed service account.
+fn dmsa() -> Bench {
+    gmsa().with(|bench| bench.class = Some(AccountClass::DelegatedManaged))
+}
+
+/// msDS-GroupMSAMembership.
+fn readers(bench: Bench, names: &[&str]) -> Bench {
+    let readers = names.iter().map(|name| sid(name)).collect();
+    bench.with(|bench| bench.condition.password_readers = Ok(readers))
+}
+
+/// pwdLastSet is 0, of which the directory computes that the password has expired.
+fn must_change(bench: Bench) -> Bench {
+    computed(bench, 0x80_0000).with(|bench| {
+        bench.condition.password_set = Ok(PasswordSet::MustChange);
+        bench.condition.password_expires = Ok(Some(0.0));
+    })
+}
+
+/// msDS-AllowedToDelegateTo, with the SPN on an account or not.
+fn constrained(bench: Bench, flags: u32, is_held: bool) -> Bench {
+    const TARGET: &str = "MSSQLSvc/sql02.corp.contoso.com:1433";
+    let bench = control(bench, flags).spns("svc_sql", &[PORT, NAME]).with(|bench| {
+        bench.condition.delegates_to = Ok(vec![TARGET.into()]);
+    });
+    if is_held { bench.spns("svc_remote", &[TARGET]) } else { bench }
+}
+
+/// msDS-AllowedToActOnBehalfOfOtherIdentity.
+fn admits(bench: Bench, name: &str) -> Bench {
+    let admitted = vec![sid(name)];
+    bench.with(|bench| bench.condition.delegated_from = Ok(admitted))
+}
+
+/// tokenGroups, by relative identifier.
+fn member(bench: Bench, rid: u32) -> Bench {
+    bench.with(|bench| bench.condition.groups = Ok(vec![domain_sid(513), domain_sid(rid)]))
+}
+
+/// Whether its access list lets it write servicePrincipalName.
+fn may_write(bench: Bench, may: bool) -> Bench {
+    bench.with(|bench| bench.condition.registers_itself = Ok(may))
 }
 
 /// userAccountControl as stored.
@@ -91,13 +149,21 @@ fn service_accounts_and_their_findings() {
         ("user, account ends next year",               account_ends(user(), 365.0 * DAY),            &[]),
         ("user, password changed before the start",    password(user(), 11.0 * DAY),                 &[]),
         ("user, the stored lockout bit alone",         control(user(), 0x210),                       &[]),
-        ("user, sensitive",                            control(user(), 0x11_0200),                   &[]),
         ("virtual account",                            computer(),                                   &[]),
         ("virtual account, host's password rotated",   password(computer(), HOUR),                   &[]),
         ("virtual account, no types set",              types(computer(), None),                      &[]),
         ("gMSA",                                       gmsa(),                                       &[]),
         ("gMSA that just rotated",                     password(gmsa(), 60.0),                       &[]),
         ("gMSA, an expiry date long ago computed",     password_ends(gmsa(), -DAY),                  &[]),
+        ("sMSA",                                       smsa(),                                       &[]),
+        ("sMSA that just rotated",                     password(smsa(), 60.0),                       &[]),
+        ("dMSA",                                       dmsa(),                                       &[]),
+        ("dMSA that just rotated",                     password(dmsa(), 60.0),                       &[]),
+        ("user, clock 20 s ahead",                     user().controller_clock(20.0, 0.01),          &[]),
+        ("user, clock 20 s behind",                    user().controller_clock(-20.0, 0.01),         &[]),
+        ("user, list of constrained delegation",       constrained(user(), 0x1_0200, true),          &[]),
+        ("user, the same with protocol transition",    constrained(user(), 0x101_0200, true),        &[]),
+        ("user that admits others",                    admits(user(), "svc_front"),                  &[]),
         // States.
         ("user, disabled",                             control(user(), 0x202),                       &["account_disabled"]),
         ("virtual account, computer disabled",         control(computer(), 0x1002),                  &["account_disabled"]),
@@ -105,10 +171,14 @@ fn service_accounts_and_their_findings() {
         ("user, locked",                               computed(user(), 0x10),                       &["account_locked"]),
         ("user, expired",                              account_ends(user(), -1.0),                   &["account_expired"]),
         ("user, password expired",                     computed(password_ends(user(), -DAY), 0x80_0000), &["password_expired"]),
+        ("user, must change the password",             must_change(user()),                          &["password_expired"]),
         ("user, password ends in 3 days",              password_ends(user(), 3.0 * DAY),             &["password_expiring"]),
         ("user, locked and password expired",          computed(user(), 0x80_0010),                  &["account_locked", "password_expired"]),
         ("user, password changed an hour ago",         password(user(), HOUR),                       &["restart_after_password_change"]),
-        ("gMSA whose host is not a reader",            gmsa().with(|bench| bench.condition.password_readers = Ok(vec![sid("SQL09$")])), &["gmsa_not_retrievable"]),
+        ("gMSA whose host is not a reader",            readers(gmsa(), &["SQL09$"]),                 &["gmsa_not_retrievable"]),
+        ("dMSA whose host is not a reader",            readers(dmsa(), &["SQL09$"]),                 &["gmsa_not_retrievable"]),
+        ("sMSA, disabled",                             control(smsa(), 0x1002),                      &["account_disabled"]),
+        ("dMSA, disabled",                             control(dmsa(), 0x1002),                      &["account_disabled"]),
         ("machine-local account",                      user().service_account(".\\bob"),             &["local_account"]),
         // Encryption types.
         ("user, RC4 alone",                            types(user(), Some(0x4)),                     &["weak_encryption", "rc4_removal_breaks"]),
@@ -120,6 +190,16 @@ fn service_accounts_and_their_findings() {
         ("user, AES alone, no AES keys",               types(user(), Some(0x18)).old_password(),     &["encryption_mismatch"]),
         ("gMSA, RC4 alone",                            types(gmsa(), Some(0x4)),                     &["weak_encryption", "rc4_removal_breaks"]),
         ("virtual account, an old password",           computer().old_password(),                    &[]),
+        ("dMSA, an old password",                      dmsa().old_password(),                        &[]),
+        ("sMSA, RC4 alone",                            types(smsa(), Some(0x4)),                     &["weak_encryption", "rc4_removal_breaks"]),
+        // Delegation and rights.
+        ("user, to any service",                       control(user(), 0x9_0200),                    &["unconstrained_delegation"]),
+        ("user, the list has what nobody holds",       constrained(user(), 0x1_0200, false),         &["delegation_target_unusable"]),
+        ("user, sensitive",                            control(user(), 0x11_0200),                   &["delegation_forbidden"]),
+        ("user in Protected Users",                    member(user(), 525),                          &["delegation_forbidden"]),
+        ("user that may not write its own SPNs",       may_write(user(), false),                     &["cannot_register_spn"]),
+        ("virtual account that may not",               may_write(computer(), false),                 &["cannot_register_spn"]),
+        ("gMSA that may not",                          may_write(gmsa(), false),                     &["cannot_register_spn"]),
     ];
     for (row, bench, expected) in rows {
         let findings = &bench.assess().instances[0].findings;

@@ -193,6 +193,11 @@ impl<'a> Case<'a> {
         self.directory_gap
     }
 
+    /// Why its account is none that such an instance may have, if so.
+    pub fn unsupported_account(&self) -> Option<String> {
+        super::cluster::unsupported(self.service_account().ok()?, self.instance().ok()?)
+    }
+
     /// Why no KDC is asked at all, if so.
     pub(super) const fn ticket_gap(&self) -> Option<&'a Gap> {
         self.ticket_gap

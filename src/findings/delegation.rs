@@ -128,6 +128,8 @@ pub struct Lacking {
     pub listed: Vec<Spn>,
     /// Who holds the SPN, with whom his account admits already.
     pub back_ends: Vec<(AccountNames, Vec<Sid>)>,
+    /// Whether the SPN is on the list, or could be, without use: its holder lives in another domain.
+    pub is_beyond: bool,
 }
 
 impl LinkState {
@@ -168,11 +170,16 @@ fn state(link: &Link, testimony: &Known<Testimony<'_>>, account: &Known<&Account
         return Err(Gap::peer_failed("no SPN is known"));
     };
     let list = targets(account)?;
-    if list.contains(spn) {
+    let holders = holders(spn, said, Some(account));
+    let is_beyond = match &holders {
+        Ok(holders) => is_beyond(holders, said, account),
+        Err(gap) => Err(gap.clone()),
+    };
+    if list.contains(spn) && !is_beyond.clone()? {
         return Ok(LinkState::Allowed(Way::Constrained));
     }
     let mut back_ends = Vec::new();
-    for holder in holders(spn, said, Some(account))? {
+    for holder in holders? {
         let admitted = admitted(&holder, said)?;
         if admits(admitted, account)? {
             return Ok(LinkState::Allowed(Way::ResourceBased));
@@ -180,7 +187,66 @@ fn state(link: &Link, testimony: &Known<Testimony<'_>>, account: &Known<&Account
         back_ends.push((holder, admitted.to_vec()));
     }
     let listed = others.iter().filter(|form| list.contains(form)).cloned().collect();
-    Ok(LinkState::Missing(Box::new(Lacking { spn: spn.clone(), listed, back_ends })))
+    let is_beyond = is_beyond.unwrap_or(false);
+    Ok(LinkState::Missing(Box::new(Lacking { spn: spn.clone(), listed, back_ends, is_beyond })))
+}
+
+/// Whether the list of the account cannot reach the target, because all who hold its SPN live in another domain: the KDC looks at
+/// the list only if it is that of both services' realm (MS-SFU 3.2.5.2.1). Resource-based delegation crosses domains.
+///
+/// # Errors
+/// Where one of the accounts lives is not known.
+pub(super) fn is_beyond(holders: &[AccountNames], said: Testimony<'_>, account: &Account) -> Known<bool> {
+    if holders.is_empty() {
+        return Ok(false);
+    }
+    // Without the forest's domains an object of a child domain would seem to be its parent's.
+    said.facts.domains.as_ref().map_err(Clone::clone)?;
+    let home = |names: &AccountNames| {
+        let unknown = || Gap::peer_failed(format!("the domain of {} is not known", names.nt_name()));
+        said.facts.domain_of(names).ok_or_else(unknown)
+    };
+    let own = home(&account.names)?;
+    for holder in holders {
+        if home(holder)? == own {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A target on the list of constrained delegation, as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The SPN as written.
+    pub spn: String,
+    /// Who holds it; a gap where it is not judged.
+    pub holders: Known<Vec<AccountNames>>,
+    /// Whether all of them live in another domain than the service account, where the list does not reach.
+    pub is_beyond: Known<bool>,
+}
+
+/// Every target on the account's list, in its order. Only SPNs of SQL Server are looked up: which account others lead to is
+/// for the forest's sPNMappings to say (HOST stands for many services), which are not read.
+///
+/// # Errors
+/// Why the list is not known.
+pub fn listed(said: &Known<Testimony<'_>>, account: &Known<&Account>) -> Known<Vec<Target>> {
+    let said = said.clone()?;
+    let account = account.clone()?;
+    let list = account.condition.delegates_to.as_ref().map_err(Clone::clone)?;
+    let target = |text: &String| {
+        let spn = Spn::parse(text).filter(|spn| spn.is_engine() && spn.as_str().len() <= LONGEST);
+        let other =
+            || Gap::disabled("no SPN of SQL Server: whom the domain's sPNMappings lead to is not read");
+        let holders = spn.ok_or_else(other).and_then(|spn| holders(&spn, said, Some(account)));
+        let is_beyond = match &holders {
+            Ok(holders) => is_beyond(holders, said, account),
+            Err(gap) => Err(gap.clone()),
+        };
+        Target { spn: text.clone(), holders, is_beyond }
+    };
+    Ok(list.iter().map(target).collect())
 }
 
 /// A text of hundreds of characters is no SPN of a server, and the search for holders has to stay small.
@@ -229,7 +295,10 @@ pub fn holders(spn: &Spn, said: Testimony<'_>, account: Option<&Account>) -> Kno
 }
 
 /// Whom the account of this holder admits, read at home.
-fn admitted<'a>(holder: &AccountNames, said: Testimony<'a>) -> Known<&'a [Sid]> {
+///
+/// # Errors
+/// It was not read, or its attribute is hidden.
+pub(super) fn admitted<'a>(holder: &AccountNames, said: Testimony<'a>) -> Known<&'a [Sid]> {
     let mut read = said.facts.accounts.values().filter_map(|known| known.as_ref().ok()?.found());
     let account = read.find(|account| account.names.sid == holder.sid).ok_or_else(|| {
         Gap::peer_failed(format!("whom {} lets delegate to it has not been read yet", holder.nt_name()))
@@ -241,7 +310,7 @@ fn admitted<'a>(holder: &AccountNames, said: Testimony<'a>) -> Known<&'a [Sid]> 
 const EVERYBODY: [&str; 2] = ["S-1-1-0", "S-1-5-11"];
 
 /// Whether the service account is among those admitted, itself or by a group.
-fn admits(admitted: &[Sid], account: &Account) -> Known<bool> {
+pub(super) fn admits(admitted: &[Sid], account: &Account) -> Known<bool> {
     if admitted.is_empty() {
         return Ok(false);
     }

@@ -78,6 +78,20 @@ pub fn told_by_kdc(said: Option<(&Known<ClientAnswer>, f64)>, condition: &Condit
     })
 }
 
+/// Why krbtgt of the account's domain probably has no AES keys: its password is older than they are. Its keys are those of every
+/// ticket-granting ticket. A date that cannot be read says nothing.
+pub(super) fn old_krbtgt(facts: &DirectoryFacts, account: &Account) -> Option<String> {
+    let policy = policy_of(facts, account).ok()?;
+    let (set, since) = (*policy.krbtgt_set.as_ref().ok()?, *policy.aes_since.as_ref().ok()?);
+    (set < since).then(|| {
+        format!(
+            "krbtgt of the domain probably has no AES keys: its password is of {}, the domain makes them since {}",
+            date(set),
+            date(since)
+        )
+    })
+}
+
 /// What gives an account AES, in an order that leaves a type at each step: first the keys, which a new password makes, then
 /// the types. No password where the keys are there; where that is not known, one is safe and its lack is not.
 pub(super) fn aes_changes(

@@ -1,8 +1,11 @@
 //! SQL Server's keytab on Linux as `keytab-info` describes it, beside the keys that the directory and the KDC speak of
 //! (JUDGEMENT 18). Never a key: the exporter does not read the keytab itself.
 
+use crate::findings::encryption::aes_changes;
 use crate::findings::times::date;
-use crate::model::condition::PasswordSet;
+use crate::model::change::{AccountChange, Change, KeytabStep, KeytabTool};
+use crate::model::condition::{Cipher, EncryptionTypes, PasswordSet};
+use crate::model::directory::AccountNames;
 use crate::model::instance::Platform;
 use crate::model::keytab::{KeytabEntry, KeytabInfo};
 use crate::model::observed::{Gap, Known, Reason};
@@ -22,8 +25,12 @@ pub(super) struct Keytab<'a> {
     pub(super) current: u32,
     /// Who says so.
     pub(super) said_by: String,
-    /// `DOMAIN\\name` of the account.
-    pub(super) account: String,
+    /// The account.
+    pub(super) account: &'a AccountNames,
+    /// What it allows, where that is known and set.
+    types: Option<EncryptionTypes>,
+    /// Its realm, where known.
+    realm: Option<String>,
 }
 
 impl<'a> Keytab<'a> {
@@ -80,7 +87,10 @@ impl<'a> Keytab<'a> {
                 || required.iter().any(|spn| spn.as_str().eq_ignore_ascii_case(entry.name()))
         };
         let ours = info.entries.iter().filter(is_ours).collect();
-        Ok(Self { info, ours, current, said_by, account: account.names.nt_name() })
+        let types = account.condition.encryption_types.clone().ok().flatten();
+        let realm = case.directory()?.domain_of(&account.names).map(|name| name.as_str().to_uppercase());
+        let types = types.filter(|types| types.names_a_cipher());
+        Ok(Self { info, ours, current, said_by, account: &account.names, types, realm })
     }
 
     /// Entries for this SPN.
@@ -92,6 +102,43 @@ impl<'a> Keytab<'a> {
     /// Whether any of our entries has this version.
     pub(super) fn has_version(&self, version: u32) -> bool {
         self.ours.iter().any(|entry| is_version(entry, version))
+    }
+
+    /// The steps that write entries of this version for the account and these SPNs, AES alone. An account that allows no AES, or
+    /// whose tickets come with something weaker, gets it first.
+    pub(super) fn remedy(&self, case: &Case<'_>, spns: &[&Spn], version: u32, is_weak: bool) -> Vec<Change> {
+        let has_aes = self.types.is_none_or(EncryptionTypes::has_aes);
+        let mut changes = match has_aes && !is_weak {
+            true => Vec::new(),
+            false => aes_changes(self.account, &case.picture.aes_keys, self.types),
+        };
+        let is_new = |change: &Change| matches!(change, Change::Account(step) if step.change() == AccountChange::NewPassword);
+        let key_version = (!changes.iter().any(is_new)).then_some(version);
+        let step = |tool, spn: Option<&Spn>| {
+            Change::keytab(KeytabStep {
+                tool,
+                account: self.account.clone(),
+                spn: spn.cloned(),
+                realm: self.realm.clone(),
+                key_version,
+                keytab: self.info.keytab.clone(),
+                is_aes256: !has_aes || self.types.is_none_or(|types| types.has(Cipher::Aes256)),
+            })
+        };
+        for tool in [KeytabTool::Adutil, KeytabTool::Ktpass] {
+            let names = spns.iter().map(|spn| Some(*spn)).chain([None]);
+            for change in names.map(|spn| step(tool, spn)) {
+                if !changes.contains(&change) {
+                    changes.push(change);
+                }
+            }
+        }
+        changes.push(Change::Advice(format!(
+            "leave the old entries beside the new ones for tickets that are still out; {} is mssql's alone (chown mssql:mssql, \
+             chmod 440); then restart SQL Server (systemctl restart mssql-server)",
+            self.info.keytab
+        )));
+        changes
     }
 
     /// The keytab and its dates, as the beginning of a sentence.

@@ -29,6 +29,8 @@ pub mod domains;
 
 mod foreign;
 
+pub mod cluster;
+
 mod proposals;
 
 pub mod times;

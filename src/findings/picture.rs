@@ -15,7 +15,7 @@ use crate::model::settings::{InstanceSettings, Settings};
 use crate::model::ticket::ClientName;
 
 use super::accounts::Accounts;
-use super::delegation::{self, JudgedLink, Modes};
+use super::delegation::{self, JudgedLink, Modes, Target};
 use super::encryption::{self, Keys};
 use super::linked::{Link, Own};
 use super::spns::{self, JudgedSpn, Settling, Testimony};
@@ -71,6 +71,8 @@ pub struct Picture {
     pub settling: Settling,
     /// How the account may pass callers on.
     pub delegation: Modes,
+    /// The account's list of constrained delegation, with who holds each target.
+    pub targets: Known<Vec<Target>>,
     /// Whether the callers of each linked server get through.
     pub linked: Known<Vec<JudgedLink>>,
 }
@@ -160,6 +162,7 @@ impl Picture {
         let judge_link = |link| delegation::judge(link, &testimony, &account);
         Self {
             delegation: Modes::of(&account),
+            targets: delegation::listed(&testimony, &account),
             linked: outline.linked.map(|links| links.into_iter().map(judge_link).collect()),
             scope: outline.scope,
             names: outline.names,

@@ -28,7 +28,7 @@ pub(super) fn removal(case: &Case<'_>, judged: &JudgedSpn, holder: &AccountNames
             account.spns.as_ref().is_ok_and(|spns| spns.contains(&spn)) && !account.is_protected
         })
     });
-    if judged.expected.is_proven_ours && is_complete {
+    if judged.expected.is_proven_ours && is_complete && case.unsupported_account().is_none() {
         Change::RemoveSpn { spn, account: holder.clone() }
     } else {
         Change::AskOwner { spn, holder: holder.clone() }
@@ -65,6 +65,9 @@ fn addition(case: &Case<'_>, judged: &JudgedSpn) -> Result<Vec<Change>, String> 
             pending.configured,
             account.nt_name()
         ));
+    }
+    if let Some(why) = case.unsupported_account() {
+        return Err(why);
     }
     if case.account().is_ok_and(|account| account.is_protected) {
         return Err(format!(

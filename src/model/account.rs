@@ -222,6 +222,13 @@ impl AccountClass {
         }
     }
 
+    /// Whether msDS-GroupMSAMembership says which hosts may use it: who may fetch a group managed account's password, and the
+    /// keys of a delegated one ("Setting up delegated Managed Service Accounts": PrincipalsAllowedToRetrieveManagedPassword
+    /// is the permission of the device).
+    pub const fn has_readers(self) -> bool {
+        matches!(self, Self::GroupManaged | Self::DelegatedManaged)
+    }
+
     /// Whether the directory rotates its password by itself and it may write its own SPNs.
     pub const fn is_self_managed(self) -> bool {
         match self {
@@ -307,6 +314,14 @@ mod tests {
             class(&["top", "user", "computer", "msDS-GroupManagedServiceAccount"]),
             AccountClass::GroupManaged
         );
+        assert_eq!(
+            class(&["top", "user", "computer", "MSDS-ManagedServiceAccount"]),
+            AccountClass::StandaloneManaged
+        );
+        assert_eq!(
+            class(&["top", "user", "computer", "msDS-DelegatedManagedServiceAccount"]),
+            AccountClass::DelegatedManaged
+        );
         assert_eq!(class(&["top", "user"]), AccountClass::User);
         assert_eq!(class(&["contact"]), AccountClass::Other);
     }
@@ -317,5 +332,25 @@ mod tests {
             AccountKey::computer(None, "ABCDEFGHIJKLMNOPQ"),
             AccountKey::sam(None, "abcdefghijklmno$")
         );
+    }
+
+    #[test]
+    fn names_and_habits_of_each_class() {
+        use AccountClass::{Computer, DelegatedManaged, GroupManaged, Other, StandaloneManaged, User};
+        for (class, name, is_self_managed, has_readers) in [
+            (User, "user", false, false),
+            (Computer, "computer", true, false),
+            (StandaloneManaged, "sMSA", true, false),
+            (GroupManaged, "gMSA", true, true),
+            (DelegatedManaged, "dMSA", true, true),
+            (Other, "other", false, false),
+        ] {
+            assert_eq!(class.name(), name);
+            assert_eq!(
+                (class.is_self_managed(), class.has_readers()),
+                (is_self_managed, has_readers),
+                "{name}"
+            );
+        }
     }
 }

@@ -55,6 +55,8 @@ pub enum Change {
     /// Change something else about an account, made by [`Change::account`] alone. Never active: what an administrator decides
     /// (JUDGEMENT 16, never 5).
     Account(AccountStep),
+    /// Write keys into SQL Server's keytab on Linux, made by [`Change::keytab`] alone. Never active: it asks for the password.
+    Keytab(KeytabStep),
     /// Restart the SQL Server service.
     RestartService,
     /// T-SQL for the DBA to run, one batch.
@@ -81,6 +83,50 @@ impl Change {
             _ => Self::Account(AccountStep { change, account: account.clone() }),
         }
     }
+}
+
+impl Change {
+    /// A key of the account for a keytab. Only a user account has a password from which somebody could make one; ktpass would
+    /// give a computer or managed account another one.
+    pub fn keytab(step: KeytabStep) -> Self {
+        match step.account.class {
+            AccountClass::User => Self::Keytab(step),
+            class => Self::Advice(format!(
+                "{} is no user account ({}): nobody knows its password, so no keytab can be made from it; SQL Server on Linux \
+                 needs a user account",
+                step.account.nt_name(),
+                class.name()
+            )),
+        }
+    }
+}
+
+/// One entry of a keytab to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeytabStep {
+    /// With which program.
+    pub tool: KeytabTool,
+    /// Whose key it is.
+    pub account: AccountNames,
+    /// For which of its names; `None`: its own.
+    pub spn: Option<Spn>,
+    /// Its realm, where known.
+    pub realm: Option<String>,
+    /// The version of the key, where it is known and stays.
+    pub key_version: Option<u32>,
+    /// The keytab's path.
+    pub keytab: String,
+    /// AES256, or AES128 where the account allows no more. Never anything weaker.
+    pub is_aes256: bool,
+}
+
+/// The programs that Microsoft's pages name for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeytabTool {
+    /// On the Linux host.
+    Adutil,
+    /// On a Windows machine of the domain.
+    Ktpass,
 }
 
 /// Why nobody sets this account's password, with what makes new keys instead.

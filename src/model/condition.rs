@@ -141,7 +141,7 @@ pub struct Condition {
     pub groups: Known<Vec<Sid>>,
     /// Whether it may write its own servicePrincipalName, by the object's security descriptor.
     pub registers_itself: Known<bool>,
-    /// msDS-GroupMSAMembership of a group managed service account: who may read its password. A gap for all others.
+    /// msDS-GroupMSAMembership of a group or delegated managed service account: which hosts may use it. A gap for all others.
     pub password_readers: Known<Vec<Sid>>,
 }
 

@@ -13,6 +13,8 @@ pub struct DomainPolicy {
     /// whenCreated of the group Read-only Domain Controllers (RID 521), Unix seconds: it comes with the first domain
     /// controller of Windows Server 2008 or later, and passwords set before it have no AES keys (JUDGEMENT 6: probably).
     pub aes_since: Known<f64>,
+    /// pwdLastSet of krbtgt, whose keys tickets for tickets are made with, Unix seconds.
+    pub krbtgt_set: Known<f64>,
     /// Its trusts, as trustedDomain objects.
     pub trusts: Known<Vec<Trust>>,
 }

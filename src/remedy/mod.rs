@@ -1,9 +1,13 @@
 //! Typed changes as text that people run or read. Pure. Names from AD are attacker-chosen text: they reach a command
 //! only through the strict allow-list of `setspn`, and any other text only escaped.
 
-use crate::model::change::Change;
+use crate::model::change::{Change, KeytabTool};
+
+use crate::model::spn::Spn;
 
 pub mod delegation;
+
+pub mod keytab;
 
 pub mod setspn;
 
@@ -124,6 +128,18 @@ pub fn step(change: &Change) -> Step {
             line: powershell::line(step.change(), step.account()).map(Line::Comment),
             by: By::DirectoryAdministrator,
         },
+        Change::Keytab(step) => {
+            let by = match step.tool {
+                KeytabTool::Adutil => By::DatabaseAdministrator,
+                KeytabTool::Ktpass => By::DirectoryAdministrator,
+            };
+            let name = step.spn.as_ref().map_or_else(|| step.account.nt_name(), Spn::label);
+            let (what, line) = match keytab::line(step) {
+                Ok((what, line)) => (what, Some(Line::Comment(line))),
+                Err(why) => (why, None),
+            };
+            Step { text: printable(&format!("keys for {name}: {what}")), line, by }
+        }
         Change::RestartService => by_hand(
             By::DatabaseAdministrator,
             "restart the SQL Server service in a maintenance window".to_owned(),
@@ -164,7 +180,6 @@ const fn is_invisible(c: char) -> bool {
 mod tests {
     use super::*;
     use crate::model::directory::AccountNames;
-    use crate::model::spn::Spn;
     use crate::samples;
 
     #[test]
@@ -192,7 +207,7 @@ mod tests {
     /// compile here until somebody has decided.
     #[test]
     fn changes_of_spns_alone_are_active() {
-        use crate::model::change::AccountChange;
+        use crate::model::change::{AccountChange, KeytabStep};
         let account = samples::account("svc_sql", &[]).names;
         let spn = Spn::parse("MSSQLSvc/sql01.corp.contoso.com:1433").unwrap();
         let on_account = [
@@ -210,6 +225,15 @@ mod tests {
             Change::AdmitDelegation { front: account.clone(), back_end: account.clone(), admitted: vec![] },
             Change::ListDelegationTarget { front: account.clone(), spn },
             Change::SetStaticPort { entries: vec!["IPAll".into()], port: 1433 },
+            Change::keytab(KeytabStep {
+                tool: KeytabTool::Ktpass,
+                account: account.clone(),
+                spn: None,
+                realm: None,
+                key_version: None,
+                keytab: "/x".into(),
+                is_aes256: true,
+            }),
             Change::RestartService,
             Change::TransactSql("SELECT 1".into()),
             Change::Configure { key: "fqdn", example: "x".into() },
@@ -225,6 +249,7 @@ mod tests {
                 | Change::ListDelegationTarget { .. }
                 | Change::SetStaticPort { .. }
                 | Change::Account(_)
+                | Change::Keytab(_)
                 | Change::RestartService
                 | Change::TransactSql(_)
                 | Change::Configure { .. }
@@ -233,7 +258,7 @@ mod tests {
             };
             let line = step(change).line;
             assert_eq!(matches!(line, Some(Line::Active(_))), may_be_active, "{change:?}");
-            if matches!(change, Change::Account(_)) {
+            if matches!(change, Change::Account(_) | Change::Keytab(_)) {
                 assert!(line.unwrap().shown().starts_with("# "), "{change:?}");
             }
         }

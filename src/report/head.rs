@@ -1,5 +1,6 @@
 //! The head of an instance in the report as text: who it is, what it runs as and listens on, who is connected. No judgement.
 
+use crate::findings::cluster;
 use crate::findings::delegation::{JudgedLink, LinkState, Way};
 use crate::findings::times::date;
 use crate::model::condition::{Condition, PasswordSet};
@@ -9,7 +10,7 @@ use crate::model::spn::Spn;
 use crate::pipeline::{Assessment, InstanceAssessment};
 use crate::remedy::printable;
 
-use super::line;
+use super::{delegation, line};
 
 /// Adds it.
 pub(super) fn instance(
@@ -49,6 +50,10 @@ pub(super) fn instance(
             let same = account.shown.eq_ignore_ascii_case(&stands_for);
             let stands_for = if same { String::new() } else { format!(" = {stands_for}") };
             row("account", &format!("{}{stands_for} ({})", account.shown, holder.class.name()));
+            let instance = slots.sqlserver.answer(Probe::SqlServer, assessment.at).ok();
+            if let Some(why) = instance.and_then(|good| cluster::unsupported(account, &good.facts)) {
+                row("", &why);
+            }
         }
         (Ok(account), Err(gap)) => row("account", &format!("{}; {gap}", account.shown)),
         (Err(gap), _) => row("account", &gap.to_string()),
@@ -97,6 +102,9 @@ pub(super) fn instance(
     }
     for judged in picture.linked.iter().flatten() {
         row("linked", &link_text(judged));
+    }
+    for target in delegation::lines(instance) {
+        row("delegation", &target);
     }
     if let Ok(good) = slots.sqlserver.answer(Probe::SqlServer, assessment.at)
         && let Ok(session) = &good.facts.own_session

@@ -112,13 +112,15 @@ async fn the_policy_of_a_domain_is_read_once_an_hour() {
     let policy = facts.policies["corp.contoso.com"].as_ref().unwrap();
     // 15 January 2020, 08:00 UTC, when the peer's domain was made.
     assert_eq!((&policy.functional_level, &policy.aes_since), (&Ok(7), &Ok(1_579_075_200.0)));
+    // 1 March 2024, when every password there was set.
+    assert_eq!(policy.krbtgt_set, Ok(1_709_251_200.0));
     let [trust] = &policy.trusts.as_ref().unwrap()[..] else { panic!("{:?}", policy.trusts) };
     assert_eq!((trust.partner.as_str(), trust.netbios_name.as_deref()), ("partner.example", Some("PARTNER")));
     assert!(trust.direction == TrustDirection::Inbound && trust.is_forest_trust() && trust.is_selective());
     assert_eq!(trust.encryption_types.unwrap().to_string(), "aes256, aes128, rc4");
     let searches = world.running.controllers[0].searches();
     let n = |part: &str| searches.iter().filter(|search| search.base.contains(part)).count();
-    assert_eq!((n("CN=System,"), n("-521>")), (1, 1));
+    assert_eq!((n("CN=System,"), n("-521>"), n("-502>")), (1, 1, 1));
     let heads = searches.iter().filter(|search| {
         search.base.eq_ignore_ascii_case("DC=corp,DC=contoso,DC=com") && search.scope == Scope::Base
     });

@@ -16,8 +16,8 @@ pub(super) const RULE: Rule = Rule {
               need no delegation.",
     seen: "sys.servers and sys.linked_logins; userAccountControl and msDS-AllowedToDelegateTo of the service account; \
            msDS-AllowedToActOnBehalfOfOtherIdentity of the account that holds the target's SPN.",
-    repair: "Resource-based constrained delegation on the account of the target, else the target's SPN on the service \
-             account's list; or map the logins of the linked server to a fixed one.",
+    repair: "Resource-based constrained delegation on the account of the target, else, within one domain, the target's SPN on \
+             the service account's list; or map the logins of the linked server to a fixed one.",
     source: "https://learn.microsoft.com/windows-server/security/kerberos/kerberos-constrained-delegation-overview",
     check,
 };
@@ -55,6 +55,11 @@ fn subject(case: &Case<'_>, judged: &JudgedLink, lacking: &Lacking) -> Known<Sub
             back_end: back_end.clone(),
             admitted: admitted.clone(),
         });
+    }
+    // The list of the service account does not reach another domain.
+    if lacking.is_beyond {
+        let text = "the target's account lives in another domain, which the list of constrained delegation does not reach";
+        return Ok(subject.line(text));
     }
     Ok(subject.then(Change::ListDelegationTarget { front, spn: lacking.spn.clone() }))
 }
@@ -131,5 +136,16 @@ mod tests {
         assert!(steps[0].contains("-PrincipalsAllowedToDelegateToAccount"), "{steps:?}");
         assert!(steps[1].contains("msDS-AllowedToDelegateTo"), "{steps:?}");
         assert!(Bench::commands(subject).is_empty(), "delegation is never an active line");
+    }
+
+    #[test]
+    fn another_domain_is_reached_by_the_target_alone() {
+        let away = || linked().domain("eu.contoso.com", "EU").living_in("svc_remote", "eu.contoso.com");
+        let listed = away().condition("svc_sql", |own| own.delegates_to = Ok(vec![TARGET.into()]));
+        assert_eq!(listed.judge(&super::RULE), Seen::applies(&["SQL02"]));
+        assert_eq!(Bench::steps(&away().finding(&super::RULE).subjects[0]), ["AdmitDelegation"]);
+        let own = samples::account("svc_sql", &[]).names.sid;
+        let admits = away().condition("svc_remote", |remote| remote.delegated_from = Ok(vec![own]));
+        assert_eq!(admits.judge(&super::RULE), Seen::clear());
     }
 }

@@ -1,12 +1,14 @@
-//! `delegation_target_unusable`: delegation is set up to an SPN that cannot be used: nobody holds it, or two accounts do. Only
-//! where delegation is set up: a linked server that nobody lets through is `delegation_missing`.
+//! `delegation_target_unusable`: delegation is set up to an SPN that cannot be used: nobody holds it, two accounts do, or one of
+//! another domain. Only where delegation is set up: a linked server that nobody lets through is `delegation_missing`.
 
 use std::collections::BTreeSet;
 
 use crate::findings::delegation::{self, LinkState};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
-use crate::model::directory::AccountNames;
+use crate::model::condition::AccountControl;
+use crate::model::directory::{Account, AccountNames};
+use crate::model::observed::Known;
 use crate::model::spn::Spn;
 
 pub(super) const RULE: Rule = Rule {
@@ -14,11 +16,14 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The service account may delegate to an SPN of SQL Server for which no ticket can be had: no account holds it, \
-              or more than one does. Callers who are passed on there fail.",
+    meaning: "The service account may delegate to an SPN of SQL Server for which no ticket can be had in a caller's name: no \
+              account holds it, more than one does, or its holder lives in another domain, which the account's list does not \
+              reach. Callers who are passed on there fail.",
     seen: "msDS-AllowedToDelegateTo of the service account and the SPNs of linked servers, against their holders in the \
-           Global Catalog.",
-    repair: "Register the SPN on the account of the target, on that one alone; take what is left over off the list.",
+           Global Catalog. SPNs of other services than MSSQLSvc are listed and not judged, as the forest's sPNMappings are not \
+           read. No KDC is asked for a ticket in a caller's name, so its refusal (KDC_ERR_BADOPTION, 13) is not seen here.",
+    repair: "Register the SPN on the account of the target, on that one alone; take what is left over off the list; to another \
+             domain delegate resource-based.",
     source: "https://learn.microsoft.com/windows-server/security/kerberos/kerberos-constrained-delegation-overview",
     check,
 };
@@ -54,13 +59,16 @@ fn check(case: &Case<'_>) -> Judged {
     let is_needed = |spn: &Spn| !listed.contains(spn) || !is_reachable(spn);
     let judged = Judged::each(Ok(wanted), "no delegation to a SQL Server is set up", |spn| {
         let found = holders(&spn)?;
-        Ok(if found.is_empty() && !is_needed(&spn) { None } else { fault(&spn, &found) })
+        match &found[..] {
+            [] if !is_needed(&spn) => Ok(None),
+            [holder] if listed.contains(&spn) => beyond(case, account, &spn, holder),
+            _ => Ok(fault(&spn, &found)),
+        }
     });
     judged.and_gaps(gaps)
 }
 
-/// What is wrong with it, by who holds it. What the KDC says of it (KRB_ERR_BADOPTION, 13, and tickets granted) is one more
-/// line of evidence here, once the ticket probe asks.
+/// What is wrong with it, by who holds it.
 fn fault(spn: &Spn, holders: &[AccountNames]) -> Option<Subject> {
     match holders {
         [_] => None,
@@ -81,12 +89,38 @@ fn fault(spn: &Spn, holders: &[AccountNames]) -> Option<Subject> {
     }
 }
 
+/// A target on the list whose one holder lives in another domain. It may be reached otherwise: without limits, or because the
+/// holder admits the service account.
+fn beyond(case: &Case<'_>, account: &Account, spn: &Spn, holder: &AccountNames) -> Known<Option<Subject>> {
+    if account.condition.control.clone()?.has(AccountControl::TRUSTED_FOR_DELEGATION) {
+        return Ok(None);
+    }
+    let said = case.testimony()?;
+    let one = std::slice::from_ref(holder);
+    if !delegation::is_beyond(one, said, account)? {
+        return Ok(None);
+    }
+    let admitted = delegation::admitted(holder, said)?;
+    if delegation::admits(admitted, account)? {
+        return Ok(None);
+    }
+    let domain = said.facts.domain_of(holder).map(|name| name.to_string()).unwrap_or_default();
+    let text = format!(
+        "held by {} of {domain}: the list of constrained delegation reaches accounts of the service account's own domain alone",
+        holder.nt_name()
+    );
+    Ok(Some(Subject::new(spn.label(), text).then(Change::AdmitDelegation {
+        front: account.names.clone(),
+        back_end: holder.clone(),
+        admitted: admitted.to_vec(),
+    })))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::condition::AccountControl;
     use crate::model::observed::Gap;
-    use crate::samples::{Bench, NAME, PORT, Seen};
+    use crate::samples::{self, Bench, NAME, PORT, Seen};
 
     const TARGET: &str = "MSSQLSvc/sql02.corp.contoso.com:1433";
     const BY_NAME: &str = "MSSQLSvc/sql02.corp.contoso.com";
@@ -139,5 +173,33 @@ mod tests {
             own.delegates_to = Err(Gap::no_permission("hidden"));
         });
         assert_eq!(judge(partly), Seen::applies(&[TARGET]).and_unknown());
+    }
+
+    #[test]
+    fn a_list_ends_at_the_domain() {
+        let judge = |bench: Bench| bench.judge(&RULE);
+        let away = || {
+            let bench = listed(&[TARGET]).spns("svc_remote", &[TARGET]).domain("eu.contoso.com", "EU");
+            bench.living_in("svc_remote", "eu.contoso.com")
+        };
+        assert_eq!(judge(away()), Seen::applies(&[TARGET]));
+        let subject = away().finding(&RULE).subjects.remove(0);
+        assert_eq!(Bench::steps(&subject), ["AdmitDelegation"]);
+        assert!(subject.evidence[0].contains("eu.contoso.com"), "{subject:?}");
+        // A child's objects end like its parent's.
+        let child = listed(&[TARGET]).spns("svc_remote", &[TARGET]).domain("eu.corp.contoso.com", "EU");
+        assert_eq!(judge(child.living_in("svc_remote", "eu.corp.contoso.com")), Seen::applies(&[TARGET]));
+        // Reached otherwise.
+        let own = samples::account("svc_sql", &[]).names.sid;
+        let admits = |sids| away().condition("svc_remote", |remote| remote.delegated_from = sids);
+        assert_eq!(judge(admits(Ok(vec![own]))), Seen::clear());
+        let free = away().condition("svc_sql", |own| own.control = Ok(AccountControl(0x8_0200)));
+        assert_eq!(judge(free), Seen::clear());
+        // Not known: who is admitted, or which domains there are.
+        assert_eq!(judge(admits(Err(Gap::no_permission("hidden")))), Seen::unknown());
+        let blind = away().with(|bench| {
+            bench.facts.as_mut().unwrap().domains = Err(Gap::peer_failed("no answer"));
+        });
+        assert_eq!(judge(blind), Seen::unknown());
     }
 }

@@ -1,7 +1,8 @@
-//! `gmsa_not_retrievable`: the host may not read the password of its group managed service account, so the next start fails.
+//! `gmsa_not_retrievable`: the host may not use its group or delegated managed service account, so the next start fails. Whether a
+//! delegated one is in the midst of a migration is not looked at: it takes its hosts in by itself then.
 
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
-use crate::model::account::{AccountClass, AccountKey, Sid};
+use crate::model::account::{AccountKey, Sid};
 use crate::model::change::Change;
 use crate::model::directory::Computer;
 use crate::model::observed::{Gap, Known};
@@ -11,9 +12,9 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The host is not among those that may retrieve the password of the group managed service account. The running \
-              service goes on; after the next rotation or restart it cannot log on.",
-    seen: "msDS-GroupMSAMembership of the account against the host's computer object and all its groups (tokenGroups).",
+    meaning: "The host is not among those that may retrieve the password of the group managed service account, or the keys of \
+              the delegated one. The running service goes on; after the next rotation or restart it cannot log on.",
+    seen: "msDS-GroupMSAMembership of the account (a gMSA's or dMSA's) against the host's computer object and all its groups (tokenGroups).",
     repair: "Add the host, or better a group that it is in, to the account's PrincipalsAllowedToRetrieveManagedPassword; a \
              new group membership of the host takes effect after its restart.",
     source: "https://learn.microsoft.com/windows-server/identity/ad-ds/manage/group-managed-service-accounts/group-managed-service-accounts/manage-group-managed-service-accounts",
@@ -29,8 +30,8 @@ fn check(case: &Case<'_>) -> Judged {
 
 fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
     let account = case.account()?;
-    if account.names.class != AccountClass::GroupManaged {
-        return Err(Gap::not_applicable("the account is no group managed service account"));
+    if !account.names.class.has_readers() {
+        return Err(Gap::not_applicable("the account is no group or delegated managed service account"));
     }
     let readers = account.condition.password_readers.clone()?;
     let host = host(case)?;
@@ -68,6 +69,7 @@ fn host<'a>(case: &Case<'a>) -> Known<&'a Computer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::account::AccountClass;
     use crate::model::directory::Lookup;
     use crate::samples::{Bench, NAME, PORT, Seen, sid};
 
@@ -97,6 +99,12 @@ mod tests {
         // Named itself, its groups do not matter; else they do.
         assert_eq!(judge(in_groups(gmsa(&["SQL01$"]), Err(Bench::refused()))), Seen::clear());
         assert_eq!(judge(in_groups(gmsa(&["SQL02$"]), Err(Bench::refused()))), Seen::unknown());
+        // A delegated one has the same list; a standalone one is its host's own.
+        let of_class = |readers: &[&str], class| gmsa(readers).with(|bench| bench.class = Some(class));
+        let dmsa = AccountClass::DelegatedManaged;
+        assert_eq!(judge(of_class(&["SQL02$"], dmsa)), Seen::applies(&["CORP\\gmsa_sql$"]));
+        assert_eq!(judge(of_class(&["SQL01$"], dmsa)), Seen::clear());
+        assert_eq!(judge(of_class(&[], AccountClass::StandaloneManaged)), Seen::not_applicable());
         let hidden = gmsa(&[]).with(|bench| bench.condition.password_readers = Err(Bench::refused()));
         assert_eq!(judge(hidden), Seen::unknown());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());

@@ -3,7 +3,6 @@
 
 use crate::findings::keytabs::{Keytab, is_version};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
-use crate::model::change::Change;
 use crate::model::condition::Cipher;
 use crate::model::observed::{Gap, Known};
 use crate::model::spn::Spn;
@@ -17,7 +16,8 @@ pub(super) const RULE: Rule = Rule {
     meaning: "SQL Server's keytab lacks a key that clients' tickets need, or will need when weaker types are switched off.",
     seen: "What keytab-info says of SQL Server's keytab has no entry for a required SPN, or none of the strongest encryption type \
            that the account allows.",
-    repair: "Add the missing entries to the keytab.",
+    repair: "Add the missing entries with the account's key version, AES alone. ktpass takes -setpass and -setupn: without them \
+             it changes the account's password and its UPN.",
     source: "https://learn.microsoft.com/sql/linux/sql-server-linux-ad-auth-understanding",
     check,
 };
@@ -49,12 +49,8 @@ fn judge(case: &Case<'_>, keytab: &Keytab<'_>, spn: &Spn) -> Known<Option<Subjec
             kinds.join(", ")
         )
     };
-    let advice = format!(
-        "add {} to {} with every encryption type that the account allows (adutil keytab createauto, or ktpass /crypto all)",
-        spn.label(),
-        keytab.info.keytab
-    );
-    Ok::<_, Gap>(Some(Subject::new(spn.label(), lacks).then(Change::Advice(advice))))
+    let remedy = keytab.remedy(case, &[spn], keytab.current, false);
+    Ok::<_, Gap>(Some(Subject::new(spn.label(), lacks).then_all(remedy)))
 }
 
 /// By the account's own setting; without one the domain controllers' default is not shown.
@@ -95,5 +91,19 @@ mod tests {
         let old = Bench::new().keytab(&[]).with(|bench| bench.keytab_age_seconds = 90_000.0);
         assert_eq!(judge(old), Seen::unknown());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn lines() {
+        let lines = |bench: Bench| Bench::commands(&bench.finding(&RULE).subjects[0]);
+        let missing = lines(Bench::new().keytab(&[]));
+        assert!(missing[0].starts_with("# adutil keytab createauto ") && missing.len() == 4, "{missing:?}");
+        assert!(missing.iter().all(|line| !line.to_lowercase().contains("rc4")), "{missing:?}");
+        // An account without AES gets it first; with a new password the version moves on.
+        let weak = Bench::new().keytab(&[]).old_password();
+        let weak = weak.with(|bench| bench.condition.encryption_types = Ok(Some(EncryptionTypes(4))));
+        let subject = weak.finding(&RULE).subjects.remove(0);
+        assert_eq!(Bench::steps(&subject)[..3], ["NewPassword", "UseAes", "Keytab"]);
+        assert!(Bench::commands(&subject)[2].contains("--kvno <kvno> "), "{subject:?}");
     }
 }

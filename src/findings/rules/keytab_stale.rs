@@ -3,7 +3,7 @@
 
 use crate::findings::keytabs::Keytab;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
-use crate::model::change::Change;
+use crate::model::spn::Spn;
 
 pub(super) const RULE: Rule = Rule {
     name: "keytab_stale",
@@ -13,7 +13,9 @@ pub(super) const RULE: Rule = Rule {
     meaning: "The password of the service account was changed and SQL Server's keytab was not: it cannot decrypt new tickets, and \
               logins fail without a fallback.",
     seen: "What keytab-info says of SQL Server's keytab has no entry with the account's key version (msDS-KeyVersionNumber).",
-    repair: "Write the keytab anew from the new password; keep the old entries beside it for tickets that are still out.",
+    repair: "Add the keys of the new password with its key version, AES alone, and keep the old entries beside them for tickets \
+             that are still out. ktpass takes -setpass and -setupn: without them it changes the account's password and its UPN. \
+             Next time the keytab first, with the next version, then the password: then no restart is needed.",
     source: "https://learn.microsoft.com/sql/linux/sql-server-linux-ad-auth-rotate-keytabs",
     check,
 };
@@ -28,16 +30,19 @@ fn check(case: &Case<'_>) -> Judged {
         return Judged::CLEAR;
     }
     let subject = Subject::new(
-        keytab.account.as_str(),
+        keytab.account.nt_name(),
         format!("its key version is {} ({})", keytab.current, keytab.said_by),
     );
-    let advice = format!(
-        "add the keys of version {} to {} (adutil keytab createauto, or ktpass with /kvno {}), readable by SQL Server alone, \
-         and restart SQL Server",
-        keytab.current, keytab.info.keytab, keytab.current
-    );
     let line = format!("{} has only version {} for it", keytab.described(), keytab.versions());
-    Judged::one(Ok(Some(subject.line(line).then(Change::Advice(advice)))))
+    let spns: Vec<&Spn> = case
+        .spns()
+        .unwrap_or_default()
+        .iter()
+        .filter(|spn| spn.is_required())
+        .map(|spn| &spn.expected.spn)
+        .collect();
+    let remedy = keytab.remedy(case, &spns, keytab.current, false);
+    Judged::one(Ok(Some(subject.line(line).then_all(remedy))))
 }
 
 #[cfg(test)]
@@ -82,5 +87,25 @@ mod tests {
         let linux = Bench::new().keytab(&[]).with(|bench| bench.settings.instances[0].keytab_info = None);
         assert_eq!(judge(linux), Seen::not_applicable());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn lines_for_every_name() {
+        let subject = Bench::new().keytab(&[(PORT, 1, 18)]).finding(&RULE).subjects.remove(0);
+        let lines = Bench::commands(&subject);
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(lines.iter().all(|line| line.starts_with("# ") && line.contains("kvno 2 ")), "{lines:?}");
+        assert!(
+            lines[0].contains("createauto -k /var/opt/mssql/secrets/mssql.keytab -p 1433 -H sql01."),
+            "{lines:?}"
+        );
+        assert!(lines[2].contains("-setpass -setupn /kvno 2 /pass *"), "{lines:?}");
+        assert!(lines[2].contains("@CORP.CONTOSO.COM "), "{lines:?}");
+        let hostile = Bench::new().keytab(&[(PORT, 1, 18)]).with(|bench| {
+            let info = bench.machine.keytabs.values_mut().next().unwrap();
+            info.as_mut().unwrap().keytab = "/x;calc".into();
+        });
+        let lines = Bench::commands(&hostile.finding(&RULE).subjects[0]);
+        assert!(lines.iter().all(|line| !line.contains("calc")), "{lines:?}");
     }
 }

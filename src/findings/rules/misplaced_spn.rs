@@ -41,6 +41,9 @@ fn subject(case: &Case<'_>, misplaced: &JudgedSpn) -> Subject {
     if let Some(word) = registration::word(case, &expected.spn) {
         subject = subject.line(word);
     }
+    if let Some(why) = case.unsupported_account() {
+        subject = subject.line(why);
+    }
     let mut removals = Vec::new();
     for holder in misplaced.others(case.right_sid()) {
         subject = subject.line(format!("held by {} ({})", holder.nt_name(), holder.class.name()));

@@ -1,8 +1,9 @@
 //! `rc4_removal_breaks`: tickets to this service are possible only as long as the KDC still gives RC4 ones. Windows is taking
 //! that away (CVE-2026-20833): since April 2026 an account without a setting of its own gets AES alone.
 
-use crate::findings::encryption::{Keys, aes_changes};
+use crate::findings::encryption::{Keys, aes_changes, old_krbtgt};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
+use crate::model::change::Change;
 use crate::model::condition::{AccountControl, Cipher};
 use crate::model::observed::Known;
 
@@ -16,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
     seen: "msDS-SupportedEncryptionTypes without AES; or without a setting that helps while the password is older than the \
            domain's AES keys (the group Read-only Domain Controllers dates them), or a KDC names no AES key of the account \
            (only with `ticket.ask_service_accounts`; its word beats the dates), or the KDC answered an offer of AES with an \
-           RC4 ticket.",
+           RC4 ticket. The same of krbtgt, by the date of its password, where that can be read.",
     repair: "Where the account probably has no AES keys, set a new password first, which makes them; then let the account \
              allow AES. Computers and managed accounts change their password by themselves. Never bring RC4 back.",
     source: "https://learn.microsoft.com/windows-server/security/kerberos/detect-remediate-rc4-kerberos",
@@ -24,7 +25,19 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Judged {
-    Judged::one(judge(case))
+    let judged = Judged::one(judge(case));
+    let Ok(account) = case.account() else { return judged };
+    let old = case.directory().ok().and_then(|facts| old_krbtgt(facts, account));
+    match (judged, old) {
+        (Judged::Looked { mut subjects, gaps }, Some(why)) => {
+            let name = format!("{}\\krbtgt", account.names.domain);
+            let advice = "set the password of krbtgt twice, with at least the longest life of a ticket (10 hours by default) \
+                          between: \"Forest Recovery, Reset the krbtgt password\"";
+            subjects.push(Subject::new(name, why).then(Change::Advice(advice.to_owned())));
+            Judged::Looked { subjects, gaps }
+        }
+        (judged, _) => judged,
+    }
 }
 
 fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
@@ -224,5 +237,36 @@ mod tests {
             let text = crate::remedy::step(&subject.changes[0]).text;
             assert!(text.contains(word) && !text.contains("Set-ADAccountPassword"), "{text}");
         }
+    }
+
+    #[test]
+    fn an_old_krbtgt_is_told_of_every_account() {
+        let old = |bench: Bench| {
+            bench.with(|bench| {
+                for policy in bench.facts.as_mut().unwrap().policies.values_mut() {
+                    let policy = policy.as_mut().unwrap();
+                    policy.krbtgt_set = policy.aes_since.clone().map(|since| since - 1.0);
+                }
+            })
+        };
+        let krbtgt = Seen::applies(&["CORP\\krbtgt"]);
+        assert_eq!(old(Bench::new()).judge(&RULE), krbtgt);
+        let subject = old(Bench::new()).finding(&RULE).subjects.remove(0);
+        assert!(
+            subject.evidence[0].contains("probably") && Bench::commands(&subject).is_empty(),
+            "{subject:?}"
+        );
+        assert_eq!(old(Bench::new().service_account("LocalSystem")).judge(&RULE), krbtgt);
+        let types = |bench: &mut Bench| bench.condition.encryption_types = Ok(None);
+        let both = old(Bench::new().with(types).old_password()).judge(&RULE);
+        assert_eq!(both, Seen::applies(&["CORP\\krbtgt", "CORP\\svc_sql"]));
+        // Not to be read: nothing is said, and nothing becomes unknown by it.
+        let hidden = Bench::new().with(|bench| {
+            for policy in bench.facts.as_mut().unwrap().policies.values_mut() {
+                policy.as_mut().unwrap().krbtgt_set = Err(Bench::refused());
+            }
+        });
+        assert_eq!(hidden.judge(&RULE), Seen::clear());
+        assert_eq!(old(Bench::new()).workgroup().judge(&RULE), Seen::not_applicable());
     }
 }

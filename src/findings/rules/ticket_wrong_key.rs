@@ -3,7 +3,6 @@
 
 use crate::findings::keytabs::{Keytab, is_version};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
-use crate::model::change::Change;
 use crate::model::observed::Gap;
 
 pub(super) const RULE: Rule = Rule {
@@ -15,7 +14,8 @@ pub(super) const RULE: Rule = Rule {
               with \"Cannot generate SSPI context\", without a fallback.",
     seen: "A service ticket was issued, and what keytab-info says of SQL Server's keytab has its key version with other \
            encryption types only.",
-    repair: "Write the keytab anew with keys of every encryption type that the account allows.",
+    repair: "Add keys of the type that the KDC uses, AES alone; where it issues weaker tickets, let the account have and allow \
+             AES first. ktpass takes -setpass and -setupn: without them it changes the account's password and its UPN.",
     source: "https://learn.microsoft.com/sql/linux/sql-server-linux-ad-auth-understanding",
     check,
 };
@@ -45,16 +45,9 @@ fn check(case: &Case<'_>) -> Judged {
             ),
         );
         let line = format!("{} has for that version only {}", keytab.described(), kinds.join(", "));
-        Ok::<_, Gap>(Some(subject.line(line).then(Change::Advice(advice(&keytab)))))
+        let remedy = keytab.remedy(case, &[spn], version, granted.encryption_type.is_weak());
+        Ok::<_, Gap>(Some(subject.line(line).then_all(remedy)))
     })
-}
-
-fn advice(keytab: &Keytab<'_>) -> String {
-    format!(
-        "write {} anew from the account's password with every encryption type it allows (adutil keytab createauto, or ktpass \
-         /crypto all), and restart SQL Server",
-        keytab.info.keytab
-    )
 }
 
 #[cfg(test)]
@@ -81,5 +74,15 @@ mod tests {
         assert_eq!(judge(old), Seen::unknown());
         // On Windows it cannot be known.
         assert_eq!(judge(Bench::new().ticket_granted(PORT, 18, 2)), Seen::not_applicable());
+    }
+
+    #[test]
+    fn remedies_are_aes() {
+        let steps = |bench: Bench| Bench::steps(&bench.finding(&RULE).subjects[0]);
+        let aes = Bench::new().keytab(&[(PORT, 2, 23)]).ticket_granted(PORT, 18, 2);
+        assert_eq!(steps(aes), ["Keytab", "Keytab", "Keytab", "Keytab", "Advice"]);
+        let rc4 = Bench::new().keytab(&[(PORT, 2, 18)]).ticket_granted(PORT, 23, 2);
+        let rc4 = rc4.with(|bench| bench.condition.encryption_types = Ok(None));
+        assert_eq!(steps(rc4)[..2], ["UseAes", "Keytab"]);
     }
 }

@@ -16,9 +16,9 @@ pub(super) const RULE: Rule = Rule {
     escalates: false,
     scope: Scope::Domain,
     meaning: "A trust that is in use cannot carry Kerberos: its users fall back to NTLM, or will when RC4 is gone.",
-    seen: "The trustedDomain objects of our domain and of the forest root (direction, kind, selective authentication, \
-           encryption types) against the domains of remote connections on NTLM and of the service account; and what the KDCs of \
-           both ends said, where a ticket over the trust was asked for.",
+    seen: "The trustedDomain objects of our domain and of the forest root (direction, kind, encryption types) against the \
+           domains of remote connections on NTLM and of the service account; and what the KDCs of both ends said, where a \
+           ticket over the trust was asked for. Selective authentication is shown beside a fault; by itself it is none.",
     repair: "Let the AD administrator compare both sides of the trust: its direction, \"Allowed to Authenticate\" on the \
              service account, and AES on the trust object.",
     source: "https://learn.microsoft.com/troubleshoot/windows-server/windows-security/unsupported-etype-error-accessing-trusted-domain",
@@ -88,16 +88,6 @@ fn faults(case: &Case<'_>, trust: &Trust, foreign: &Foreign<'_>, crossing: Optio
             trust.direction.name()
         ));
     }
-    // The right Allowed-To-Authenticate (MS-ADTS 5.1.3.2.1) is asked for on the account that a ticket is for, by NTLM on the
-    // computer's: who came by NTLM has the latter. Where the two are one account, the right is there.
-    let is_computer = case.picture.holder.as_ref().is_ok_and(|holder| holder.class == AccountClass::Computer);
-    if comes_in && trust.is_selective() && !is_computer {
-        faults.push(
-            "selective authentication, and connections from there are on NTLM: check that its users are \
-             \"Allowed to Authenticate\" on the service account, not on the computer alone"
-                .to_owned(),
-        );
-    }
     let has = |cipher| trust.encryption_types.is_some_and(|types| types.has(cipher));
     let has_aes = has(Cipher::Aes256) || has(Cipher::Aes128);
     match trust.encryption_types {
@@ -111,6 +101,17 @@ fn faults(case: &Case<'_>, trust: &Trust, foreign: &Foreign<'_>, crossing: Optio
             types.0
         )),
         Some(_) | None => {}
+    }
+    // Beside a fault, what to look at as well. By itself it is none: whom it lets in is on the service account's access list, and
+    // one connection on NTLM has many causes (JUDGEMENT 9). The right Allowed-To-Authenticate (MS-ADTS 5.1.3.2.1) is asked for
+    // on the account that a ticket is for, by NTLM on the computer's: where the two are one account, the right is there.
+    let is_computer = case.picture.holder.as_ref().is_ok_and(|holder| holder.class == AccountClass::Computer);
+    if !faults.is_empty() && comes_in && trust.is_selective() && !is_computer {
+        faults.push(
+            "selective authentication, and connections from there are on NTLM: check that its users are \
+             \"Allowed to Authenticate\" on the service account, not on the computer alone"
+                .to_owned(),
+        );
     }
     faults
 }
@@ -142,7 +143,6 @@ mod tests {
         ] {
             assert_eq!(&judge(login(|trust| trust.direction = direction)), seen, "{direction:?}");
         }
-        assert_eq!(judge(login(|trust| trust.attributes |= 0x10)), bad);
         assert_eq!(judge(login(|trust| trust.kind = 1)), bad);
         assert_eq!(judge(login(|trust| trust.encryption_types = Some(EncryptionTypes(0x4)))), bad);
         assert_eq!(judge(login(|trust| trust.encryption_types = Some(EncryptionTypes(0x3)))), bad);
@@ -174,11 +174,16 @@ mod tests {
     }
 
     #[test]
-    fn selective_authentication_of_one_and_the_same_account() {
+    fn selective_authentication_is_a_reason_to_look_and_no_fault() {
+        assert_eq!(login(|trust| trust.attributes |= 0x10).judge(&super::RULE), Seen::clear());
+        let beside = || login(|trust| (trust.kind, trust.attributes) = (1, 0x18));
+        let lines = |bench: Bench| bench.finding(&super::RULE).subjects.remove(0).evidence;
+        let is_said = |lines: &[String]| lines.iter().any(|line| line.contains("Allowed to Authenticate"));
+        assert!(is_said(&lines(beside())));
+        // The service is the computer, which let them in by NTLM.
         let virtual_account =
-            login(|trust| trust.attributes |= 0x10).service_account("NT SERVICE\\MSSQLSERVER");
-        let name = crate::samples::NAME;
-        assert_eq!(virtual_account.spns("sql01$", &[name]).judge(&super::RULE), Seen::clear());
+            beside().service_account("NT SERVICE\\MSSQLSERVER").spns("sql01$", &[crate::samples::NAME]);
+        assert!(!is_said(&lines(virtual_account)));
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub(super) fn account(domain: &Domain, rid: u32, specification: &AccountSpec) ->
         .with(LAGGING, &specification.lagging_spns)
         .with("dNSHostName", &specification.dns);
     entry.set("nTSecurityDescriptor", [default_of_account(!user)]);
-    if class == AccountClass::Gmsa {
+    if matches!(class, AccountClass::Gmsa | AccountClass::Dmsa) {
         // Who may read the password: here, unless a scenario says otherwise, every computer of the domain.
         entry.set("msDS-GroupMSAMembership", ["D:(A;;0xf01ff;;;DC)"]);
     }
