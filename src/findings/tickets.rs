@@ -5,12 +5,10 @@ use crate::model::account::{AccountKey, Sid};
 use crate::model::directory::{AccountNames, DirectoryFacts};
 use crate::model::evidence::{Evidence, Good, Probe};
 use crate::model::host::HostName;
-use crate::model::instance::ClockReading;
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::spn::Spn;
 use crate::model::ticket::{
-    ClientAnswer, ClientName, Granted, KdcReading, KerberosError, Teller, Ticket, TicketFacts,
-    TicketQuestion, TrustPath,
+    ClientAnswer, ClientName, Granted, KerberosError, Teller, Ticket, TicketFacts, TicketQuestion, TrustPath,
 };
 
 use super::Case;
@@ -97,12 +95,6 @@ impl<'a> Case<'a> {
                 Ticket::Refused(_) => None,
             })
             .collect())
-    }
-
-    /// The home KDC in use, with its clock beside ours.
-    pub fn kdc_clock(&self) -> Known<(&'a HostName, &'a ClockReading)> {
-        let KdcReading { host, clock } = self.tickets()?.facts.kdc.as_ref().map_err(Clone::clone)?;
-        Ok((host, clock.as_ref().map_err(Clone::clone)?))
     }
 
     /// What both ends said of the trust to this realm.

@@ -29,8 +29,12 @@ mod clock;
 
 mod trusts;
 
+mod mit;
+
 mod tickets;
 
 mod daemon_tickets;
 
 mod logon_session;
+
+mod check_tickets;

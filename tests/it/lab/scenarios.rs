@@ -25,8 +25,6 @@ const UNSUPPORTED: &[&str] = &[
     "domain_controller_unreachable",
     "duplicate_across_domains",
     "replication_lag",
-    "trust_unusable",
-    "trusted_forest",
 ];
 
 /// Names that Samba refuses to store; a domain of another make may hold them, and the loopback peers do.
