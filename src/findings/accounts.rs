@@ -97,9 +97,12 @@ fn running(
         return ServiceAccount::of(names.nt_name(), identity, &instance.properties);
     }
     // Its name may be the one in the log, which the directory is asked for.
-    logged.map_err(|_| {
-        Gap::peer_failed(format!("the process runs as {owner}, and no account read has that SID"))
-    })
+    match expected::running_identity(own, instance) {
+        Ok(_) => logged,
+        Err(_) => {
+            Err(Gap::peer_failed(format!("the process runs as {owner}, and no account read has that SID")))
+        }
+    }
 }
 
 fn is_of_the_host(sid: &Sid) -> bool {

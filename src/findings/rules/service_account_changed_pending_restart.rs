@@ -129,6 +129,10 @@ mod tests {
             judge(pending().engine(|engine| engine.runs_as = Err(Bench::refused()))),
             Seen::applies(&["CORP\\svc_sql"])
         );
+        let token_of_nobody = || Bench::new().engine(|engine| engine.runs_as = Ok(sid("svc_unheard_of")));
+        assert_eq!(judge(token_of_nobody().logged("SQL01\\bob")), Seen::applies(&["CORP\\svc_sql"]));
+        let local = token_of_nobody().logged("SQL01\\bob").finding(&super::super::account_disabled::RULE);
+        assert_eq!(local.outcome, Outcome::NotApplicable, "a machine-local account runs");
         let told = pending()
             .with(|bench| bench.settings.instances[0].service_account = Some("CORP\\svc_sql".into()));
         assert_eq!(judge(told), Seen::not_applicable());

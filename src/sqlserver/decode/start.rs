@@ -93,6 +93,9 @@ fn refusal(text: &str) -> Option<RegistrationRefusal> {
 /// Beginning and end of 49904 ("Database engine events and errors 41400 to 49999"); other languages have other words.
 const RUNS_AS: (&str, &str) = ("The service account is '", "'. This is an informational message");
 
+/// `sys.dm_server_services.service_account` is an nvarchar(256) (its page): no account's name is longer.
+const LONGEST_ACCOUNT: usize = 256;
+
 /// The account that the process runs as, in the words of the log's first lines; `None` if the log has no such line. Every log
 /// begins with them, after a cycle too, and a process keeps its account: two different ones are not believed.
 ///
@@ -108,7 +111,8 @@ pub fn running_account(rows: &[Row], started_local: f64) -> Result<Option<String
         let named = text.trim().strip_prefix(RUNS_AS.0).and_then(|rest| rest.split_once(RUNS_AS.1));
         let Some((account, _)) = named else { continue };
         let account = account.trim();
-        if account.is_empty() || account.chars().any(char::is_control) {
+        let is_a_name = !account.is_empty() && account.chars().count() <= LONGEST_ACCOUNT;
+        if !is_a_name || account.chars().any(char::is_control) {
             continue;
         }
         match found {

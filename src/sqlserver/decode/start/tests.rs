@@ -143,6 +143,7 @@ fn the_running_account_is_what_every_line_says() {
         "Das Dienstkonto ist 'CORP\\svc_sql'.".to_owned(),
         format!("Login failed for user '{sql}'."),
         of(""),
+        of(&"x".repeat(257)),
         of("CORP\\svc\u{7}sql"),
         "The service account is 'CORP\\svc_sql".to_owned(),
     ] {
