@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::account;
 use super::error::Error;
+use super::link::Links;
 use super::message::Name;
 use crate::model::host::HostName;
-use crate::model::observed::{Known, printable};
+use crate::model::observed::{Gap, Known, printable};
 use crate::model::spn::Spn;
 use crate::model::ticket::{
-    Ask, EncryptionType, Granted, KerberosError, Refusal, Teller, Ticket, TicketQuestion,
+    Ask, EncryptionType, Granted, KerberosError, Refusal, Teller, Ticket, TicketFacts, TicketQuestion,
 };
 
 /// How it is called in a text.
@@ -80,8 +82,34 @@ enum About {
 }
 
 impl LogonSession {
+    /// Service tickets alone: which KDC there is, its clock, and what another realm says of a trust stay in the library.
+    pub(super) async fn facts(
+        &self,
+        question: &TicketQuestion,
+        mut links: Links<'_>,
+        timeout: Duration,
+        until: Instant,
+    ) -> Result<TicketFacts, Error> {
+        let unknown = |what: &str| {
+            Gap::not_applicable(format!(
+                "{NAME} does not tell {what}; ticket.keytab or ticket.password_file does"
+            ))
+        };
+        let tickets = self.tickets(question, timeout, until).await?;
+        let no_path = unknown("what both ends of a trust say");
+        let realms = question.cross_realms.iter().map(|realm| (realm.clone(), Err(no_path.clone())));
+        Ok(TicketFacts {
+            kdc: Err(unknown("the KDC's clock")),
+            tickets,
+            realms: realms.collect(),
+            since: BTreeMap::new(),
+            clients: account::ask_each(question, &mut links).await,
+            clients_since: BTreeMap::new(),
+        })
+    }
+
     /// A ticket for each SPN. What keeps all others from an answer too ends the round.
-    pub(super) async fn tickets(
+    async fn tickets(
         &self,
         question: &TicketQuestion,
         timeout: Duration,
