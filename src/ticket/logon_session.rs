@@ -44,10 +44,6 @@ impl Drop for Running {
 }
 
 /// What can be read on the outside of a ticket.
-#[cfg_attr(
-    not(any(windows, all(unix, feature = "gssapi"))),
-    expect(dead_code, reason = "this build has no such library")
-)]
 struct Outside {
     realm: String,
     encryption_type: EncryptionType,
@@ -276,17 +272,18 @@ const WORDS: &[(&str, About)] = &[
     ("client's credentials have been revoked", About::Us(KerberosError::KDC_ERR_CLIENT_REVOKED)),
     ("password has expired", About::Us(KerberosError::KDC_ERR_KEY_EXPIRED)),
     ("preauthentication failed", About::Us(KerberosError::KDC_ERR_PREAUTH_FAILED)),
-    ("no kerberos credentials", About::NoCredentials),
-    ("no credentials", About::NoCredentials),
-    ("credentials cache", About::NoCredentials),
-    ("can't find client principal", About::NoCredentials),
-    ("keytab", About::NoCredentials),
-    ("ticket expired", About::NoCredentials),
     ("cannot contact any kdc", About::Absence),
     ("cannot find kdc", About::Absence),
     ("cannot resolve", About::Absence),
     // SEC_E_NO_AUTHENTICATING_AUTHORITY.
     ("no authority could be contacted", About::Absence),
+    ("no kerberos credentials", About::NoCredentials),
+    // SEC_E_NO_CREDENTIALS. MIT puts "No credentials were supplied" in front of what a KDC said as well.
+    ("no credentials are available", About::NoCredentials),
+    ("credentials cache", About::NoCredentials),
+    ("can't find client principal", About::NoCredentials),
+    ("keytab", About::NoCredentials),
+    ("ticket expired", About::NoCredentials),
 ];
 
 fn about(text: &str) -> About {
@@ -330,7 +327,12 @@ mod tests {
                 "No credentials were supplied: Preauthentication failed",
                 About::Us(KerberosError::KDC_ERR_PREAUTH_FAILED),
             ),
-            ("Cannot contact any KDC for realm 'CORP.CONTOSO.COM'", About::Absence),
+            (
+                "No credentials were supplied, or the credentials were unavailable or inaccessible: \
+                 Cannot contact any KDC for realm 'CORP.CONTOSO.COM'",
+                About::Absence,
+            ),
+            ("No credentials are available in the security package (0x8009030E)", About::NoCredentials),
             ("Clock skew too great", About::Words),
             ("", About::Words),
         ] {
