@@ -31,6 +31,8 @@ pub mod kerberos_error;
 
 pub mod ticket;
 
+pub mod ticket_client;
+
 pub mod keytab;
 
 pub mod machine;

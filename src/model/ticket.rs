@@ -11,6 +11,7 @@ use super::instance::ClockReading;
 pub use super::kerberos_error::KerberosError;
 use super::observed::{Known, Now};
 use super::spn::Spn;
+pub use super::ticket_client::{ClientAnswer, ClientName};
 
 /// The port of a KDC (RFC 4120 7.2.3).
 pub const KDC_PORT: u16 = 88;
@@ -30,28 +31,6 @@ pub struct TicketQuestion {
     pub holders: BTreeMap<String, Standing>,
     /// Service accounts for which a KDC is asked for a logon without a proof (`ticket.ask_service_accounts`).
     pub clients: BTreeSet<ClientName>,
-}
-
-/// An account as a client of its realm: who logs on there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ClientName {
-    /// The DNS name of its domain.
-    pub realm: HostName,
-    /// `sAMAccountName` in lower case: Active Directory compares without case, and one account is asked about once.
-    pub name: String,
-}
-
-impl ClientName {
-    /// Of an account by its `sAMAccountName`.
-    pub fn new(realm: HostName, sam: &str) -> Self {
-        Self { realm, name: sam.to_lowercase() }
-    }
-}
-
-impl fmt::Display for ClientName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.name, self.realm)
-    }
 }
 
 /// What a change of asks for all SPNs of an account once more (JUDGEMENT 10). What is not known counts as unchanged.
@@ -181,64 +160,6 @@ pub struct TicketFacts {
     pub clients: BTreeMap<ClientName, Known<ClientAnswer>>,
     /// When each of them was asked about in an earlier look, where this one did not ask again.
     pub clients_since: BTreeMap<ClientName, Now>,
-}
-
-/// What a KDC answered to an AS-REQ without a proof of identity.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ClientAnswer {
-    /// It issued a ticket-granting ticket: the account needs no pre-authentication. Nothing of that reply is kept.
-    GivenAway {
-        /// The KDC that gave it.
-        kdc: HostName,
-    },
-    /// It answered with an error, as it should.
-    Refused {
-        /// The error; KDC_ERR_PREAUTH_REQUIRED (25) of a healthy account.
-        refusal: Refusal,
-        /// Of the encryption types that were offered, those for which the account has keys, in the KDC's order
-        /// (ETYPE-INFO2, RFC 4120 5.2.7.5), or the best of them alone (Samba); empty where the error does not tell.
-        keys: Vec<EncryptionType>,
-    },
-}
-
-impl ClientAnswer {
-    /// The value of the label `code`: the name in the RFC, `none` for no error, `other` for one that the RFC does not list.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::GivenAway { .. } => "none",
-            Self::Refused { refusal, .. } => match refusal.error.name() {
-                Some(name) => name,
-                None => "other",
-            },
-        }
-    }
-
-    /// The keys that it named.
-    pub fn keys(&self) -> &[EncryptionType] {
-        match self {
-            Self::GivenAway { .. } => &[],
-            Self::Refused { keys, .. } => keys,
-        }
-    }
-}
-
-impl fmt::Display for ClientAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::GivenAway { kdc } => write!(
-                f,
-                "{kdc}: no pre-authentication is required: whoever asks gets what its password can be guessed from offline"
-            ),
-            Self::Refused { refusal, keys } => {
-                write!(f, "{refusal}")?;
-                if !keys.is_empty() {
-                    let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                    write!(f, "; it names keys of {}", names.join(", "))?;
-                }
-                Ok(())
-            }
-        }
-    }
 }
 
 /// A KDC that answered.

@@ -2,20 +2,37 @@
 //! knows it, and which keys it has. Opt-in (`ticket.ask_service_accounts`), as it looks like AS-REP roasting (MITRE
 //! T1558.004). No password is tried, so no account can be locked out: badPwdCount counts incorrect passwords (MS-ADA1 2.83).
 
+use std::collections::BTreeMap;
+
 use super::error::{Error, not_read};
 use super::granting::nonce;
 use super::link::{Links, now};
 use super::logon::LIFETIME;
 use super::message::{self, Body, Canonicalize, Name};
 use super::reply::{self, Told};
-use crate::model::ticket::{ClientAnswer, ClientName, EncryptionType};
+use crate::model::observed::Known;
+use crate::model::ticket::{ClientAnswer, ClientName, EncryptionType, TicketQuestion};
 
 /// AES first. RC4 stands behind it: a KDC that names it alone then says that there are no AES keys, where AES by itself would get
 /// an error that says less. Nothing is encrypted with either, unless the account needs no pre-authentication.
 const OFFER: [EncryptionType; 3] = [EncryptionType::AES256, EncryptionType::AES128, EncryptionType::RC4];
 
+/// What is said of each service account of the question, which needs no identity. Its KDC's word is a fact beside the others,
+/// and no reason to fail.
+pub(super) async fn ask_each(
+    question: &TicketQuestion,
+    links: &mut Links<'_>,
+) -> BTreeMap<ClientName, Known<ClientAnswer>> {
+    let mut clients = BTreeMap::new();
+    for client in &question.clients {
+        let said = ask(client, links).await;
+        clients.insert(client.clone(), said.map_err(|error| error.gap()));
+    }
+    clients
+}
+
 /// One request to one KDC of the account's realm, whatever comes of it.
-pub(super) async fn ask(client: &ClientName, links: &mut Links<'_>) -> Result<ClientAnswer, Error> {
+async fn ask(client: &ClientName, links: &mut Links<'_>) -> Result<ClientAnswer, Error> {
     let realm = client.realm.as_str().to_uppercase();
     let name = Name::principal(vec![client.name.clone()]);
     let body = Body {

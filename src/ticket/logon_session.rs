@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::account;
 use super::error::Error;
+use super::link::Links;
 use super::message::Name;
 use crate::model::host::HostName;
-use crate::model::observed::{Known, printable};
+use crate::model::observed::{Gap, Known, printable};
 use crate::model::spn::Spn;
 use crate::model::ticket::{
-    Ask, EncryptionType, Granted, KerberosError, Refusal, Teller, Ticket, TicketQuestion,
+    Ask, EncryptionType, Granted, KerberosError, Refusal, Teller, Ticket, TicketFacts, TicketQuestion,
 };
 
 /// How it is called in a text.
@@ -42,10 +44,6 @@ impl Drop for Running {
 }
 
 /// What can be read on the outside of a ticket.
-#[cfg_attr(
-    not(any(windows, all(unix, feature = "gssapi"))),
-    expect(dead_code, reason = "this build has no such library")
-)]
 struct Outside {
     realm: String,
     encryption_type: EncryptionType,
@@ -80,8 +78,34 @@ enum About {
 }
 
 impl LogonSession {
+    /// Service tickets alone: which KDC there is, its clock, and what another realm says of a trust stay in the library.
+    pub(super) async fn facts(
+        &self,
+        question: &TicketQuestion,
+        mut links: Links<'_>,
+        timeout: Duration,
+        until: Instant,
+    ) -> Result<TicketFacts, Error> {
+        let unknown = |what: &str| {
+            Gap::not_applicable(format!(
+                "{NAME} does not tell {what}; ticket.keytab or ticket.password_file does"
+            ))
+        };
+        let tickets = self.tickets(question, timeout, until).await?;
+        let no_path = unknown("what both ends of a trust say");
+        let realms = question.cross_realms.iter().map(|realm| (realm.clone(), Err(no_path.clone())));
+        Ok(TicketFacts {
+            kdc: Err(unknown("the KDC's clock")),
+            tickets,
+            realms: realms.collect(),
+            since: BTreeMap::new(),
+            clients: account::ask_each(question, &mut links).await,
+            clients_since: BTreeMap::new(),
+        })
+    }
+
     /// A ticket for each SPN. What keeps all others from an answer too ends the round.
-    pub(super) async fn tickets(
+    async fn tickets(
         &self,
         question: &TicketQuestion,
         timeout: Duration,
@@ -248,17 +272,18 @@ const WORDS: &[(&str, About)] = &[
     ("client's credentials have been revoked", About::Us(KerberosError::KDC_ERR_CLIENT_REVOKED)),
     ("password has expired", About::Us(KerberosError::KDC_ERR_KEY_EXPIRED)),
     ("preauthentication failed", About::Us(KerberosError::KDC_ERR_PREAUTH_FAILED)),
-    ("no kerberos credentials", About::NoCredentials),
-    ("no credentials", About::NoCredentials),
-    ("credentials cache", About::NoCredentials),
-    ("can't find client principal", About::NoCredentials),
-    ("keytab", About::NoCredentials),
-    ("ticket expired", About::NoCredentials),
     ("cannot contact any kdc", About::Absence),
     ("cannot find kdc", About::Absence),
     ("cannot resolve", About::Absence),
     // SEC_E_NO_AUTHENTICATING_AUTHORITY.
     ("no authority could be contacted", About::Absence),
+    ("no kerberos credentials", About::NoCredentials),
+    // SEC_E_NO_CREDENTIALS. MIT puts "No credentials were supplied" in front of what a KDC said as well.
+    ("no credentials are available", About::NoCredentials),
+    ("credentials cache", About::NoCredentials),
+    ("can't find client principal", About::NoCredentials),
+    ("keytab", About::NoCredentials),
+    ("ticket expired", About::NoCredentials),
 ];
 
 fn about(text: &str) -> About {
@@ -302,7 +327,12 @@ mod tests {
                 "No credentials were supplied: Preauthentication failed",
                 About::Us(KerberosError::KDC_ERR_PREAUTH_FAILED),
             ),
-            ("Cannot contact any KDC for realm 'CORP.CONTOSO.COM'", About::Absence),
+            (
+                "No credentials were supplied, or the credentials were unavailable or inaccessible: \
+                 Cannot contact any KDC for realm 'CORP.CONTOSO.COM'",
+                About::Absence,
+            ),
+            ("No credentials are available in the security package (0x8009030E)", About::NoCredentials),
             ("Clock skew too great", About::Words),
             ("", About::Words),
         ] {

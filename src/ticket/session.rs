@@ -17,8 +17,7 @@ use super::{Identity, Settings};
 use crate::model::host::HostName;
 use crate::model::observed::{Failure, Gap, Known};
 use crate::model::ticket::{
-    Ask, ClientAnswer, ClientName, Granted, KdcReading, KerberosError, Offer, Refusal, Ticket, TicketFacts,
-    TicketQuestion, TrustPath,
+    Ask, Granted, KdcReading, KerberosError, Offer, Refusal, Ticket, TicketFacts, TicketQuestion, TrustPath,
 };
 
 /// The outer deadline in timeouts of one request: a logon is two, and one KDC may be down.
@@ -58,7 +57,8 @@ impl Session {
         let until = Instant::now() + self.settings.timeout * OUTER;
         let links = Links::new(question, self.settings.timeout, until);
         if self.settings.identity == Identity::LogonSession {
-            return self.look_through_logon_session(question, links, until).await;
+            let timeout = self.settings.timeout;
+            return self.logon_session.facts(question, links, timeout, until).await;
         }
         let mut round =
             Round { session: self, question, links, ways: BTreeMap::new(), has_answered: false, n_logons: 0 };
@@ -75,49 +75,11 @@ impl Session {
             Err(error) => return Err(error),
         };
         // Last, so that nothing can take the answers away once the requests are sent: they are not repeated.
-        let clients = clients(question, &mut round.links).await;
+        let clients = account::ask_each(question, &mut round.links).await;
         let kdc = self.reading.clone().ok_or_else(|| Gap::peer_failed("no KDC was asked anything"));
         let (since, clients_since) = (BTreeMap::new(), BTreeMap::new());
         Ok(TicketFacts { kdc, tickets, realms, since, clients, clients_since })
     }
-
-    /// Service tickets alone: which KDC there is, its clock, and what another realm says of a trust stay in the library.
-    async fn look_through_logon_session(
-        &self,
-        question: &TicketQuestion,
-        mut links: Links<'_>,
-        until: Instant,
-    ) -> Result<TicketFacts, Error> {
-        let unknown = |what: &str| {
-            Gap::not_applicable(format!(
-                "the logon session {what}; ticket.keytab or ticket.password_file does"
-            ))
-        };
-        let tickets = self.logon_session.tickets(question, self.settings.timeout, until).await?;
-        let no_path = unknown("does not tell what both ends of a trust say");
-        Ok(TicketFacts {
-            kdc: Err(unknown("does not tell the KDC's clock")),
-            tickets,
-            realms: question.cross_realms.iter().map(|realm| (realm.clone(), Err(no_path.clone()))).collect(),
-            since: BTreeMap::new(),
-            clients: clients(question, &mut links).await,
-            clients_since: BTreeMap::new(),
-        })
-    }
-}
-
-/// What is said of each service account, which needs no identity. Its KDC's word is a fact beside the others, and no reason to
-/// fail.
-async fn clients(
-    question: &TicketQuestion,
-    links: &mut Links<'_>,
-) -> BTreeMap<ClientName, Known<ClientAnswer>> {
-    let mut clients = BTreeMap::new();
-    for client in &question.clients {
-        let said = account::ask(client, links).await;
-        clients.insert(client.clone(), said.map_err(|error| error.gap()));
-    }
-    clients
 }
 
 /// One run of the probe.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::accounts::outcome;
 use super::domain::{Lab, shared};
 use super::exporter::{Checked, Daemon, Directory, OFTEN, Site, binary, check, sample, with_keytab};
+use super::reading::Forest;
 use super::scenarios::log_on;
 use super::tickets::{by_mit, change_password};
 use crate::world::tests;
@@ -167,6 +168,33 @@ fn a_kdc_that_hangs_costs_a_deadline_and_one_thread() {
     });
     assert_eq!(most, 1, "threads abandoned at once");
     assert!(daemon.page("/explain", "text/plain").contains("the previous attempt is still running"));
+    drop(daemon);
+    lab.clear();
+}
+
+#[test]
+fn a_keytab_of_an_old_password_costs_one_attempt() {
+    let mut lab = shared();
+    let site = site(&mut lab, "healthy");
+    let sam = lab.text("/exporter/user").split('@').next().unwrap().to_owned();
+    lab.set(&sam, "unicodePwd", &["Chan.ged-12"]);
+    // The directory is read with a password, which is not the one of this account any more: as somebody else.
+    let administrator = |key: &str| lab.text(&format!("/administrator/{key}")).to_owned();
+    let simple = Some((administrator("user"), administrator("password")));
+    let directory = Directory { simple, ..Directory::of(&lab) };
+    let config = site.configure(&directory, &format!("{OFTEN}{ON}"));
+    let before = Forest::own(&lab).number(&sam, "badPwdCount");
+    let daemon = Daemon::start(as_exporter(&lab), &config);
+    let failures = [("probe", "ticket"), ("kind", "credentials")];
+    let page =
+        daemon.until("a refusal", LIMIT, |page| sample(page, "probe_failures_total", &failures) >= Some(1.0));
+    // Many intervals.
+    let attempts = |page: &str| sample(page, "probe_attempts_total", &[("probe", "host")]).unwrap();
+    let begun = attempts(&page);
+    let page = daemon.until("ten intervals", LIMIT, |page| attempts(page) >= begun + 10.0);
+    assert_eq!(sample(&page, "probe_failures_total", &failures), Some(1.0), "{page}");
+    assert_eq!(Forest::own(&lab).number(&sam, "badPwdCount"), before + 1);
+    assert!(daemon.page("/explain", "text/plain").contains("KDC_ERR_PREAUTH_FAILED (24)"));
     drop(daemon);
     lab.clear();
 }
