@@ -299,7 +299,7 @@ pub struct TicketReport {
     /// The version of that key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_version: Option<u32>,
-    /// The error's number.
+    /// The error's number; of one in the way to an answer too, such as clocks that are too far apart (37).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<u32>,
     /// All of it in words.
@@ -452,7 +452,7 @@ fn ticket_report((spn, known): (&Spn, &Known<Ticket>)) -> TicketReport {
             text: in_words(ticket),
             ..blank
         },
-        Err(gap) => TicketReport { text: gap.to_string(), ..blank },
+        Err(gap) => TicketReport { error: gap.code.map(|code| code.0), text: gap.to_string(), ..blank },
     }
 }
 

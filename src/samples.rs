@@ -383,6 +383,10 @@ pub(crate) struct Bench {
     tickets: Option<BTreeMap<Spn, Ticket>>,
     /// What they answer of trusts.
     crossings: BTreeMap<HostName, Known<TrustPath>>,
+    /// The SPNs of which no KDC said anything, and why.
+    unanswered: BTreeMap<Spn, Gap>,
+    /// The KDC that answers, and how far its clock is ahead of ours.
+    pub(crate) kdc: (&'static str, f64),
     /// How old the look at SQL Server's keytab is.
     pub(crate) keytab_age_seconds: f64,
     /// Conditions of accounts that are not those of a healthy one.
@@ -455,6 +459,8 @@ impl Bench {
             at_home: BTreeMap::new(),
             tickets: Some(BTreeMap::new()),
             crossings: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
+            kdc: ("dc1.corp.contoso.com", 0.0),
             keytab_age_seconds: 60.0,
             conditions: BTreeMap::new(),
         }
@@ -627,6 +633,13 @@ impl Bench {
             second: None,
         });
         self.ticket(text, ticket)
+    }
+
+    /// The clocks are too far apart for the KDC to say anything of this SPN.
+    pub(crate) fn ticket_skewed(mut self, text: &str) -> Self {
+        let gap = Gap::peer_failed("dc1: KRB_AP_ERR_SKEW (37)").with_code(KerberosError::KRB_AP_ERR_SKEW);
+        self.unanswered.insert(spn(text), gap);
+        self.with_tickets()
     }
 
     /// Tickets over the trust to this domain were asked for.
@@ -896,9 +909,16 @@ impl Bench {
         if self.settings.ticket.is_ok() {
             let question = pipeline::questions(&self.settings, &evidence, at).ticket;
             let question = question.unwrap_or_else(|_| TicketQuestion::new(host("corp.contoso.com")));
+            let (kdc, skew) = self.kdc;
+            let clock = ClockReading { peer: clock().ours + skew, ..clock() };
+            let gaps = self.unanswered.iter().map(|(spn, gap)| (spn.clone(), Err(gap.clone())));
             let answer = self.tickets.as_ref().map(|tickets| TicketFacts {
-                kdc: Ok(KdcReading { host: host("dc1.corp.contoso.com"), clock: Ok(clock()) }),
-                tickets: tickets.iter().map(|(spn, ticket)| (spn.clone(), Ok(ticket.clone()))).collect(),
+                kdc: Ok(KdcReading { host: host(kdc), clock: Ok(clock) }),
+                tickets: tickets
+                    .iter()
+                    .map(|(spn, ticket)| (spn.clone(), Ok(ticket.clone())))
+                    .chain(gaps)
+                    .collect(),
                 realms: self.crossings.clone(),
                 since: BTreeMap::new(),
             });

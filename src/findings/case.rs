@@ -9,12 +9,13 @@ use crate::model::dns::{DnsFacts, Forward};
 use crate::model::domain::{ControllerState, Crossing};
 use crate::model::evidence::{Evidence, InstanceEvidence, Probe};
 use crate::model::host::HostName;
-use crate::model::instance::{Availability, Instance, Registry};
+use crate::model::instance::{Availability, ClockReading, Instance, Registry};
 use crate::model::machine::{Engine, Machine};
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
 use crate::model::spn::Spn;
 
+use super::controllers::kdc_clock;
 use super::delegation::JudgedLink;
 use super::picture::{Picture, account_of, testimony};
 use super::spns::{JudgedSpn, Testimony};
@@ -136,6 +137,11 @@ impl<'a> Case<'a> {
     /// How the domain controllers are that have been looked at.
     pub fn controllers(&self) -> Known<&'a [ControllerState]> {
         self.controllers.as_deref().map_err(Clone::clone)
+    }
+
+    /// The clock of the KDC that tickets are asked of, and the name of that host among the domain controllers.
+    pub fn kdc_clock(&self) -> Option<(String, ClockReading)> {
+        kdc_clock(self.evidence, self.controllers, self.now)
     }
 
     /// What the KDCs said when a ticket over the trust to this domain was asked for; `None` if none was, or nobody answered.

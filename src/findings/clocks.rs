@@ -71,11 +71,11 @@ fn clocks(case: &Case<'_>) -> (Vec<Clock>, Vec<Gap>) {
         }
         Err(gap) => gaps.push(gap),
     }
-    // A KDC that is none of them. One that is, is read more often there.
-    if let Ok((host, reading)) = case.kdc_clock()
-        && !clocks.iter().any(|known| known.name.eq_ignore_ascii_case(host.as_str()))
+    // A KDC that is none of them. One that is, is read more often there; counted twice, one machine would be two that agree.
+    if let Some((name, reading)) = case.kdc_clock()
+        && !clocks.iter().any(|known| known.name.eq_ignore_ascii_case(&name))
     {
-        clocks.push(Clock::of(host.to_string(), *reading, false));
+        clocks.push(Clock::of(name, reading, false));
     }
     match sqlserver(case) {
         Ok(clock) => clocks.push(clock),
@@ -129,4 +129,40 @@ fn subject(clock: &Clock, n_others: usize, is_ours_off: bool) -> Subject {
         "compare both hosts with a third clock; on the one that is off: {SET}; members of a domain follow its domain \
          controllers, these the PDC emulator of the forest root"
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::samples::Bench;
+
+    /// What `clock_skew` has to say: its subjects, and whether it calls our clock the wrong one.
+    fn told(bench: &Bench) -> (Vec<String>, bool) {
+        let assessment = bench.assess();
+        let findings = &assessment.instances[0].findings;
+        let finding = findings.iter().find(|finding| finding.rule.name == "clock_skew").unwrap();
+        let blames_us = |line: &String| line.starts_with("this host's clock is off");
+        let names = finding.subjects.iter().map(|subject| subject.name.clone()).collect();
+        (names, finding.subjects.iter().flat_map(|subject| &subject.evidence).any(blames_us))
+    }
+
+    #[test]
+    fn the_kdc_is_a_clock_of_its_own_where_its_host_has_told_none() {
+        let dc1 = "dc1.corp.contoso.com";
+        let with = |kdc| {
+            Bench::new().controller_clock(200.0, 0.01).with_tickets().with(|bench| bench.kdc = (kdc, 200.0))
+        };
+        // One machine is one clock, by whatever name it is asked: it does not agree with itself.
+        assert_eq!(told(&with(dc1)), (vec![dc1.to_owned()], false));
+        let by_address = with("10.77.0.1").with(|bench| {
+            let states = &mut bench.facts.as_mut().unwrap().controllers;
+            states.iter_mut().for_each(|state| state.url = "ldaps://10.77.0.1:636".to_owned());
+        });
+        assert_eq!(told(&by_address), (vec![dc1.to_owned()], false));
+        // Two that agree are two witnesses.
+        let both = vec!["10.77.0.9".to_owned(), dc1.to_owned()];
+        assert_eq!(told(&with("10.77.0.9")), (both, true));
+        // With the directory silent the KDC's own time is what there is.
+        let alone = Bench::new().no_directory().with_tickets().with(|bench| bench.kdc = (dc1, -150.0));
+        assert_eq!(told(&alone), (vec![dc1.to_owned()], false));
+    }
 }

@@ -2,12 +2,16 @@
 //! near fills. Pure.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::model::directory::DirectoryQuestion;
+use crate::model::dns::Forward;
 use crate::model::domain::{ControllerRole, ControllerState};
 use crate::model::evidence::{Evidence, Probe};
 use crate::model::host::HostName;
+use crate::model::instance::ClockReading;
 use crate::model::observed::{Failure, FailureKind, Known, Now};
+use crate::model::ticket::KdcReading;
 
 use super::Case;
 
@@ -41,6 +45,40 @@ pub fn controllers(
         }
     };
     Ok(question.servers.iter().map(dead).collect())
+}
+
+/// The clock of the KDC that tickets are asked of, as its own answers tell it, and the name of that host: the one that its other
+/// roles have, where they can be told to be one host; else the name by which it is asked.
+pub fn kdc_clock(
+    evidence: &Evidence,
+    controllers: &Known<Vec<ControllerState>>,
+    now: Now,
+) -> Option<(String, ClockReading)> {
+    let KdcReading { host, clock } =
+        evidence.ticket.answer(Probe::Ticket, now).ok()?.facts.kdc.as_ref().ok()?;
+    let clock = *clock.as_ref().ok()?;
+    let dns = evidence.dns.answer(Probe::Dns, now).ok().map(|good| &good.facts);
+    let is_of = |name: &str| match (HostName::parse(name), host.as_str().parse::<IpAddr>()) {
+        (Some(name), _) if name == *host => true,
+        (Some(name), Ok(address)) => dns.and_then(|dns| dns.names.get(&name)).is_some_and(
+            |forward| matches!(forward, Forward::Found { addresses, .. } if addresses.contains(&address)),
+        ),
+        (Some(_) | None, _) => false,
+    };
+    let is_it = |state: &&ControllerState| is_of(&state.server) || is_of(host_of(&state.url));
+    let mut states = controllers.iter().flatten();
+    // Where several go by one address, the one that was asked over LDAP has told its name.
+    let same = states
+        .clone()
+        .find(|state| state.role == ControllerRole::Directory && is_it(state))
+        .or_else(|| states.find(is_it));
+    Some((same.map_or_else(|| host.to_string(), |state| state.server.clone()), clock))
+}
+
+/// The host of a URL that was asked, which always has its port.
+fn host_of(url: &str) -> &str {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host).trim_matches(['[', ']'])
 }
 
 /// Whether such a failure of the whole refresh means that no domain controller was of use. A rejected identity is one that
@@ -110,6 +148,7 @@ pub(super) fn outages<'a>(case: &Case<'a>) -> Known<BTreeMap<ControllerRole, Out
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::Bench;
 
     #[test]
     fn urls_as_configured_and_as_asked() {
@@ -130,5 +169,40 @@ mod tests {
         ] {
             assert_eq!(host_and_port(url), name);
         }
+    }
+
+    #[test]
+    fn the_kdc_is_known_by_the_name_of_its_host() {
+        let named = |change: &dyn Fn(&mut Bench)| {
+            let mut bench = Bench::new().with_tickets();
+            change(&mut bench);
+            let assessment = bench.assess();
+            let (name, clock) = kdc_clock(&assessment.evidence, &assessment.controllers, assessment.at)?;
+            Some((name, (clock.peer - clock.ours) as i64))
+        };
+        let dc1 = "dc1.corp.contoso.com".to_owned();
+        assert_eq!(named(&|_| {}), Some((dc1.clone(), 0)));
+        assert_eq!(named(&|bench| bench.kdc = ("DC1.corp.contoso.com", -90.0)), Some((dc1.clone(), -90)));
+        // By the address that DNS or the URL has for it.
+        let by_address = |bench: &mut Bench| {
+            bench.kdc = ("10.77.0.1", 5.0);
+            let address = "10.77.0.1".parse().unwrap();
+            bench.forward(
+                "dc1.corp.contoso.com",
+                Forward::Found { addresses: vec![address], chain: Vec::new() },
+            );
+        };
+        assert_eq!(named(&by_address), Some((dc1.clone(), 5)));
+        let by_url = |bench: &mut Bench| {
+            bench.kdc = ("10.77.0.1", 5.0);
+            let states = &mut bench.facts.as_mut().unwrap().controllers;
+            states.iter_mut().for_each(|state| state.url = "ldaps://10.77.0.1:636".to_owned());
+        };
+        assert_eq!(named(&by_url), Some((dc1, 5)));
+        // One that is none of them, and none at all.
+        let other = |bench: &mut Bench| bench.kdc = ("10.77.0.9", 1.0);
+        assert_eq!(named(&other), Some(("10.77.0.9".to_owned(), 1)));
+        let assessment = Bench::new().no_kdc().assess();
+        assert_eq!(kdc_clock(&assessment.evidence, &assessment.controllers, assessment.at), None);
     }
 }

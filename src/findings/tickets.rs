@@ -4,10 +4,9 @@
 use crate::model::account::Sid;
 use crate::model::evidence::{Good, Probe};
 use crate::model::host::HostName;
-use crate::model::instance::ClockReading;
 use crate::model::observed::{Gap, Known};
 use crate::model::spn::Spn;
-use crate::model::ticket::{Granted, KdcReading, Ticket, TicketFacts, TicketQuestion, TrustPath};
+use crate::model::ticket::{Granted, Ticket, TicketFacts, TicketQuestion, TrustPath};
 
 use super::Case;
 use super::spns::Status;
@@ -53,12 +52,6 @@ impl<'a> Case<'a> {
                 Ticket::Refused(_) => None,
             })
             .collect())
-    }
-
-    /// The home KDC in use, with its clock beside ours.
-    pub fn kdc_clock(&self) -> Known<(&'a HostName, &'a ClockReading)> {
-        let KdcReading { host, clock } = self.tickets()?.facts.kdc.as_ref().map_err(Clone::clone)?;
-        Ok((host, clock.as_ref().map_err(Clone::clone)?))
     }
 
     /// What both ends said of the trust to this realm.

@@ -1,7 +1,9 @@
 //! The domain controllers in use: whether they answer, how long that takes, what their clocks say. Of the exporter, not of
 //! an instance: one dead controller is one series.
 
-use crate::model::domain::ControllerState;
+use crate::findings::controllers::kdc_clock;
+use crate::model::domain::{ControllerRole, ControllerState};
+use crate::pipeline::Assessment;
 
 use super::{Family, Kind, Rows, Source, Whole};
 
@@ -30,10 +32,15 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "domain_controller_clock_skew_seconds",
         kind: Kind::Gauge,
         labels: &["server", "role"],
-        help: "The domain controller's clock (currentTime of its rootDSE) minus ours. Cached.",
+        help: "The domain controller's clock (currentTime of its rootDSE; the KDC's from its own answers) minus ours. Cached.",
         cap: 64,
         source: Source::Exporter(|whole, rows| {
             each(whole, rows, |state| state.clock.map(|clock| clock.peer - clock.ours));
+            let Assessment { evidence, controllers, at, .. } = whole.assessment;
+            // Of the one KDC that tickets are asked of.
+            if let Some((server, clock)) = kdc_clock(evidence, controllers, *at) {
+                rows.add([&server, ControllerRole::Kdc.name()], clock.peer - clock.ours);
+            }
         }),
     },
 ];

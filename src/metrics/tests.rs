@@ -108,3 +108,30 @@ fn both_formats_carry_the_same_samples() {
     assert!(!page.classic.contains("EOF"));
     let _ = samples::now();
 }
+
+#[test]
+fn the_kdc_tells_its_own_time_and_an_error_in_the_way_has_its_name() {
+    let skewed = Bench::new().ticket_skewed(samples::PORT).with(|bench| bench.kdc.1 = 600.0);
+    let text = page(&skewed).1.classic;
+    for line in [
+        "mssql_kerberos_domain_controller_clock_skew_seconds{server=\"dc1.corp.contoso.com\",role=\"kdc\"} 600\n",
+        "mssql_kerberos_domain_controller_clock_skew_seconds{server=\"dc1.corp.contoso.com\",role=\"directory\"} 0\n",
+        "spn=\"MSSQLSvc/sql01.corp.contoso.com:1433\",code=\"KRB_AP_ERR_SKEW\"} 1\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("ticket_granted{"), "nothing was said of the SPN: {text}");
+    for (bench, code) in [
+        (Bench::new().ticket_refused(samples::PORT, 7), "KDC_ERR_S_PRINCIPAL_UNKNOWN"),
+        (Bench::new().ticket_refused(samples::PORT, 4_711), "4711"),
+    ] {
+        let text = page(&bench).1.classic;
+        assert!(text.contains(&format!("code=\"{code}\"}} 1\n")), "{text}");
+    }
+    for bench in [Bench::new(), Bench::new().no_kdc(), Bench::new().ticket_granted(samples::PORT, 18, 2)] {
+        let text = page(&bench).1.classic;
+        assert!(!text.contains("ticket_error_info{"), "{text}");
+        let has_clock = text.contains("clock_skew_seconds{server=\"dc1.corp.contoso.com\",role=\"kdc\"}");
+        assert_eq!(has_clock, text.contains("ticket_granted{"), "{text}");
+    }
+}

@@ -2,6 +2,7 @@
 //! state, as each request looks like Kerberoasting; never anything of the ticket but its outer fields.
 
 use crate::model::evidence::Probe;
+use crate::model::observed::Known;
 use crate::model::spn::Spn;
 use crate::model::ticket::Ticket;
 
@@ -27,13 +28,18 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "ticket_error_info",
         kind: Kind::Info,
         labels: &["spn", "code"],
-        help: "The KDC's error for the SPN, by its name in RFC 4120 or by its number. Cached.",
+        help: "The KDC's error for the SPN, or the one in the way to it (KRB_AP_ERR_SKEW), by name (RFC 4120) or number. Cached.",
         cap: MOST_SPNS,
         source: Source::Instance(|view, rows| {
-            each(view, |spn, ticket| {
-                if let Ticket::Refused(refusal) = ticket {
-                    let number = refusal.error.0.to_string();
-                    rows.add([&spn.label(), refusal.error.name().unwrap_or(&number)], 1.0);
+            known(view, |spn, known| {
+                let error = match known {
+                    Ok(Ticket::Granted(_)) => None,
+                    Ok(Ticket::Refused(refusal)) => Some(refusal.error),
+                    // No answer about the SPN, and yet what every client meets.
+                    Err(gap) => gap.code,
+                };
+                if let Some(error) = error {
+                    rows.add([&spn.label(), error.name().unwrap_or(&error.0.to_string())], 1.0);
                 }
             });
         }),
@@ -90,6 +96,15 @@ pub(super) const FAMILIES: &[Family] = &[
 
 /// The SPNs expected of this instance for which a KDC gave an answer.
 fn each(view: &View<'_>, mut row: impl FnMut(&Spn, &Ticket)) {
+    known(view, |spn, known| {
+        if let Ok(ticket) = known {
+            row(spn, ticket);
+        }
+    });
+}
+
+/// The same with those for which one was asked in vain.
+fn known(view: &View<'_>, mut row: impl FnMut(&Spn, &Known<Ticket>)) {
     let Ok(good) = view.assessment.evidence.ticket.answer(Probe::Ticket, view.assessment.at) else { return };
     let picture = &view.instance.picture;
     if picture.scope.is_err() {
@@ -97,8 +112,8 @@ fn each(view: &View<'_>, mut row: impl FnMut(&Spn, &Ticket)) {
     }
     for judged in picture.spns.iter().flatten() {
         let spn = &judged.expected.spn;
-        if let Some(Ok(ticket)) = good.facts.tickets.get(spn) {
-            row(spn, ticket);
+        if let Some(known) = good.facts.tickets.get(spn) {
+            row(spn, known);
         }
     }
 }

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::{Instant, SystemTime};
 
+use super::kerberos_error::KerberosError;
+
 /// One moment on both clocks: the monotonic one for ages, the wall clock for anything compared with a peer's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
@@ -181,12 +183,20 @@ pub struct Gap {
     pub reason: Reason,
     /// What is missing and what would give it, as one sentence.
     pub text: String,
+    /// The error of a KDC that stands behind it, where it is one: what a client would meet here.
+    pub code: Option<KerberosError>,
 }
 
 impl Gap {
     /// A gap for this reason with this text.
     pub fn new(reason: Reason, text: impl Into<String>) -> Self {
-        Self { reason, text: text.into() }
+        Self { reason, text: text.into(), code: None }
+    }
+
+    /// The same, with the error of a KDC that stands behind it.
+    #[must_use]
+    pub fn with_code(self, code: KerberosError) -> Self {
+        Self { code: Some(code), ..self }
     }
 
     /// Not asked because it is switched off.

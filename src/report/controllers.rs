@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::findings::controllers::kdc_clock;
 use crate::model::domain::{ControllerRole, ControllerState};
 use crate::pipeline::Assessment;
 use crate::remedy::printable;
@@ -33,13 +34,18 @@ pub struct ControllerReport {
 
 /// As values for JSON.
 pub(super) fn rows(assessment: &Assessment) -> Vec<ControllerReport> {
+    let kdc = kdc_clock(&assessment.evidence, &assessment.controllers, assessment.at);
+    let of_kdc = |state: &ControllerState| {
+        let (name, clock) = kdc.as_ref()?;
+        (state.role == ControllerRole::Kdc && state.server == *name).then_some(*clock)
+    };
     let row = |state: &ControllerState| ControllerReport {
         server: state.server.clone(),
         role: state.role.name(),
         up: state.seconds.is_ok(),
         failure: state.seconds.as_ref().err().map(|failure| failure.text.clone()),
         seconds: state.seconds.as_ref().ok().copied(),
-        clock_skew: state.clock.map(|clock| clock.peer - clock.ours),
+        clock_skew: state.clock.or_else(|| of_kdc(state)).map(|clock| clock.peer - clock.ours),
     };
     assessment.controllers.iter().flatten().map(row).collect()
 }
@@ -53,6 +59,7 @@ pub(super) fn table(page: &mut String, assessment: &Assessment) {
     if servers.is_empty() {
         return;
     }
+    let kdc = kdc_clock(&assessment.evidence, &assessment.controllers, assessment.at);
     line(page, "\nDomain controllers");
     for server in servers {
         let of = |role| states.iter().find(|state| state.server == server && state.role == role);
@@ -70,7 +77,8 @@ pub(super) fn table(page: &mut String, assessment: &Assessment) {
             }
         }
         let clock = states.iter().filter(|state| state.server == server).find_map(|state| state.clock);
-        if let Some(clock) = clock {
+        let of_kdc = kdc.as_ref().filter(|(name, _)| name == server).map(|(_, clock)| *clock);
+        if let Some(clock) = clock.or(of_kdc) {
             let skew = clock.peer - clock.ours;
             parts.push(match skew {
                 skew if skew.abs() < IN_STEP => "clock in step".to_owned(),
@@ -95,6 +103,13 @@ mod tests {
         let dc1 = "directory 10 ms, Global Catalog 10 ms, KDC 10 ms, clock 240 s behind";
         assert!(page.contains(&format!("  dc1.corp.contoso.com             {dc1}\n")), "{page}");
         assert!(page.contains("  dc2.corp.contoso.com             KDC down (unreachable)\n"), "{page}");
+        let kdc_alone = Bench::new().with_tickets().with(|bench| {
+            bench.kdc = ("dc1.corp.contoso.com", 310.0);
+            bench.facts.as_mut().unwrap().controllers.iter_mut().for_each(|state| state.clock = None);
+        });
+        assert!(text(&kdc_alone.assess(), Detail::Full).contains("KDC 10 ms, clock 310 s ahead\n"));
+        let told: Vec<_> = rows(&kdc_alone.assess()).into_iter().map(|row| row.clock_skew).collect();
+        assert_eq!(told, [None, None, Some(310.0)]);
         assert!(!text(&bench.assess(), Detail::Names).contains("dc1"));
         assert!(!json(&bench.assess(), Detail::Names).unwrap().contains("dc1"));
         assert!(

@@ -109,7 +109,13 @@ impl Error {
     }
 
     pub(super) fn gap(&self) -> Gap {
-        Gap::new(self.kind().reason(), self.to_string())
+        let gap = Gap::new(self.kind().reason(), self.to_string());
+        match self {
+            Self::Skew(refusal) | Self::Refused(refusal) | Self::Credentials(refusal) => {
+                gap.with_code(refusal.error)
+            }
+            _ => gap,
+        }
     }
 
     /// Whether the next KDC may be asked.
@@ -195,6 +201,8 @@ mod tests {
         assert_eq!((missing.kind, missing.refuser), (FailureKind::Credentials, None), "nothing was offered");
         assert!(Error::of_logon(refusal(37, -600.0)).to_string().contains("600 s behind ours"));
         assert_eq!(Error::of_logon(refusal(24, 0.0)).gap().reason, Reason::NoCredentials);
-        assert_eq!(Error::of_logon(refusal(37, 0.0)).gap().reason, Reason::PeerFailed);
+        let skew = Error::of_logon(refusal(37, 0.0)).gap();
+        assert_eq!((skew.reason, skew.code), (Reason::PeerFailed, Some(KerberosError::KRB_AP_ERR_SKEW)));
+        assert_eq!(Error::malformed(&"dc1", "text").gap().code, None);
     }
 }
