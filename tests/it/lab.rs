@@ -29,6 +29,10 @@ mod clock;
 
 mod trusts;
 
+mod mit;
+
 mod tickets;
 
 mod daemon_tickets;
+
+mod check_tickets;

@@ -107,6 +107,22 @@ fn check_asks_for_all() {
 }
 
 #[test]
+fn a_trust_is_asked_about_where_it_hides_the_account() {
+    let question = |bench: Bench| {
+        let mut evidence = bench.evidence();
+        evidence.ticket.good = None;
+        questions(&bench.settings, &evidence, now()).ticket
+    };
+    let hidden = || Bench::new().service_account("PARTNER\\svc_sql").with_tickets();
+    let also =
+        |bench: Bench| bench.with(|bench| bench.settings.directory.also = vec![host("partner.example")]);
+    assert!(question(hidden()).is_err_and(|gap| gap.reason.is_failing()));
+    let asked = question(also(hidden())).unwrap();
+    assert_eq!((asked.spns.len(), asked.cross_realms), (0, [host("partner.example")].into()));
+    assert!(question(also(hidden()).no_directory()).is_err_and(|gap| gap.reason.is_failing()));
+}
+
+#[test]
 fn two_instances_of_one_account_cost_one() {
     let bench = Bench::new().second_instance(|_| {}).with_tickets().ticket_granted(PORT, 18, 2);
     assert_eq!(after(&bench), aes(&[PORT]));

@@ -1,5 +1,5 @@
 //! Each state of a service account made for real in the DC, by its own rules where they allow it, and what `check` and the
-//! metrics make of it. What the DC computes is read with `ldapsearch`.
+//! metrics make of it. What the DC computes is read with `ldapsearch`, what its KDC says with `kvno`.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -8,13 +8,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use peers::scenario::Scenario;
 use serde_json::Value;
 
+use super::daemon_tickets::with_tickets;
 use super::domain::{Lab, shared};
 use super::exporter::{Checked, Daemon, Directory, OFTEN, Site, binary, check, sample};
+use super::mit;
 use super::reading::Forest;
 use crate::world::tests;
 
 /// Who the SQL Server of `healthy.yml` runs as.
 const ACCOUNT: &str = "svc_sql";
+
+/// What it holds there.
+const SPN: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
 
 /// Bits of msDS-User-Account-Control-Computed (MS-ADTS 3.1.1.4.5.17).
 const LOCKED_OUT: u64 = 0x10;
@@ -119,15 +124,24 @@ fn rows() -> Vec<Row> {
 fn each_state_of_a_service_account() {
     let mut lab = shared();
     let file = tests().join("scenarios/healthy.yml");
+    let mut answers = Vec::new();
     for row in rows() {
         lab.apply(&file).unwrap();
         (row.act)(&mut lab);
         let computed = Forest::own(&lab).computed(ACCOUNT, "msDS-User-Account-Control-Computed");
         assert_eq!(computed & (LOCKED_OUT | PASSWORD_EXPIRED), row.computed, "{}", row.what);
         let site = Site::start(Scenario::load(&file).unwrap());
-        let config = site.configure(&Directory::of(&lab), OFTEN);
+        let config = site.configure(&Directory::of(&lab), &format!("{OFTEN}{}", with_tickets(&lab)));
+        let expected = mit::word(&lab, SPN);
         let checked = check(binary(&lab), &config);
-        assert_eq!(applying(&checked), row.findings, "{}: {}", row.what, checked.text);
+        // A ticket with RC4 is weak encryption in use, whatever the account's object says (JUDGEMENT 6); what an account without
+        // a choice of its own gets is up to the KDC.
+        let is_weak = |name: &&str| *name == "weak_encryption" && expected.starts_with("rc4 ");
+        let findings = OF_ACCOUNTS.into_iter().filter(|name| row.findings.contains(name) || is_weak(name));
+        assert_eq!(applying(&checked), findings.collect::<Vec<_>>(), "{}: {}", row.what, checked.text);
+        // A state of the account is judged by the directory alone, whatever the KDC makes of it; here both are told.
+        assert_eq!(ticket(&checked, SPN), expected, "{}: {}", row.what, checked.text);
+        answers.push((row.what, expected));
         let daemon = Daemon::start(binary(&lab), &config);
         let page = daemon.until(row.what, std::time::Duration::from_secs(60), |page| {
             sample(page, "service_account_status", &[("status", row.status)]) == Some(1.0)
@@ -145,6 +159,11 @@ fn each_state_of_a_service_account() {
         assert_eq!(shown.map(f64::round), expected.map(f64::round), "{}", row.what);
     }
     lab.clear();
+    // Nothing would be proven by answers that are all alike.
+    let of = |what: &str| answers.iter().find(|(name, _)| *name == what).map(|(_, answer)| answer.as_str());
+    assert!(of("AES and RC4").is_some_and(|answer| answer.starts_with("aes256 ")), "{answers:?}");
+    assert!(of("RC4 alone").is_some_and(|answer| answer.starts_with("rc4 ")), "{answers:?}");
+    assert!(answers.iter().any(|(_, answer)| answer.parse::<u32>().is_ok()), "no refusal: {answers:?}");
 }
 
 /// A group managed service account: whose host may read its password, and whose may not.
@@ -172,6 +191,19 @@ fn applying(checked: &Checked) -> Vec<&'static str> {
         findings.iter().any(|finding| finding["finding"] == name && finding["outcome"] == "applies")
     };
     OF_ACCOUNTS.into_iter().filter(|name| applies(name)).collect()
+}
+
+/// What `check` says of the ticket for this SPN: `aes256 2`, or the number of the error.
+pub(super) fn ticket(checked: &Checked, spn: &str) -> String {
+    let told =
+        checked.report["instances"][0]["tickets"].as_array().unwrap_or_else(|| panic!("{}", checked.text));
+    let told =
+        told.iter().find(|told| told["spn"] == spn).unwrap_or_else(|| panic!("{spn}: {}", checked.text));
+    match (told["encryption_type"].as_str(), told["key_version"].as_u64(), told["error"].as_u64()) {
+        (Some(kind), Some(version), None) => format!("{kind} {version}"),
+        (None, None, Some(code)) => code.to_string(),
+        _ => panic!("{told}"),
+    }
 }
 
 /// Outcome of a finding on the first instance.

@@ -1,14 +1,18 @@
-//! A domain controller whose clock is off: told with sign and size, and over again by itself.
+//! A domain controller whose clock is off: told with sign and size, by its directory and by its KDC, and over again by itself.
 
 use std::time::Duration;
 
 use peers::scenario::Scenario;
+use serde_json::Value;
 
+use super::accounts::outcome;
+use super::daemon_tickets::with_tickets;
 use super::domain::{Kind, Lab};
 use super::exporter::{Daemon, Directory, OFTEN, Site, binary, check, sample};
 use super::reading::Forest;
 use crate::world::tests;
 
+const SPN: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// Seconds since the midnight before, of `20261125093000.0Z` or of `date -u`.
@@ -32,35 +36,63 @@ fn a_moved_clock_is_told_with_sign_and_size() {
     let file = tests().join("scenarios/healthy.yml");
     lab.apply(&file).unwrap();
     let site = Site::start(Scenario::load(&file).unwrap());
-    let config = site.configure(&Directory::of(&lab), OFTEN);
+    let tickets = with_tickets(&lab).replace(" }", ", refresh: 2s }");
+    let config = site.configure(&Directory::of(&lab), &format!("{OFTEN}{tickets}"));
     let daemon = Daemon::start(binary(&lab), &config);
     let finding = |page: &str, name: &str| sample(page, "finding", &[("finding", name)]);
-    let skew = |page: &str| {
-        let directory = [("server", "dc1.corp.contoso.com"), ("role", "directory")];
-        sample(page, "domain_controller_clock_skew_seconds", &directory)
+    let skew_of = |page: &str, role: &str| {
+        let labels = [("server", "dc1.corp.contoso.com"), ("role", role)];
+        sample(page, "domain_controller_clock_skew_seconds", &labels)
     };
+    let granted = |page: &str| sample(page, "ticket_granted", &[("spn", SPN)]);
+    let error = |page: &str| sample(page, "ticket_error_info", &[("spn", SPN), ("code", "KRB_AP_ERR_SKEW")]);
     daemon.until("in step", LIMIT, |page| {
-        finding(page, "clock_skew") == Some(0.0) && skew(page).is_some_and(|skew| skew.abs() < 5.0)
+        let in_step = |role| skew_of(page, role).is_some_and(|skew: f64| skew.abs() < 5.0);
+        finding(page, "clock_skew") == Some(0.0)
+            && in_step("directory")
+            && in_step("kdc")
+            && granted(page) == Some(1.0)
     });
-    for (offset, applies, other, words) in [
-        ("+10m", "clock_skew_exceeded", "clock_skew", "s ahead of this host"),
-        ("-4m", "clock_skew", "clock_skew_exceeded", "s behind this host"),
+    for (offset, seconds, applies, other, words, is_refused) in [
+        ("+10m", 600.0, "clock_skew_exceeded", "clock_skew", "s ahead of this host", true),
+        ("-4m", -240.0, "clock_skew", "clock_skew_exceeded", "s behind this host", false),
+        ("-10m", -600.0, "clock_skew_exceeded", "clock_skew", "s behind this host", true),
     ] {
         lab.move_clock(offset);
         let page = daemon.until(offset, LIMIT, |page| {
-            finding(page, applies) == Some(1.0) && finding(page, other) == Some(0.0)
+            finding(page, applies) == Some(1.0)
+                && finding(page, other) == Some(0.0)
+                && skew_of(page, "kdc").is_some_and(|skew: f64| (skew - seconds).abs() < 5.0)
+                && (error(page), granted(page))
+                    == (if is_refused { (Some(1.0), None) } else { (None, Some(1.0)) })
         });
-        let (told, read) = (skew(&page).unwrap(), ahead(&lab) as f64);
-        assert!((told - read).abs() < 5.0, "{offset}: told {told}, ldapsearch {read}");
+        let read = ahead(&lab) as f64;
+        for role in ["directory", "kdc"] {
+            let told = skew_of(&page, role).unwrap();
+            assert!((told - read).abs() < 5.0, "{offset}: {role} told {told}, ldapsearch {read}");
+        }
         let checked = check(binary(&lab), &config);
         assert!(
             checked.text.contains("dc1.corp.contoso.com is ") && checked.text.contains(words),
             "{checked:?}"
         );
         assert_eq!(checked.code, 1, "{checked:?}");
+        assert_eq!(outcome(&checked, applies), "applies", "{checked:?}");
+        // The clocks are no word of the KDC on the SPN.
+        assert_ne!(outcome(&checked, "ticket_refused"), "applies", "{checked:?}");
+        let told = checked.report["instances"][0]["tickets"].as_array().unwrap();
+        let told = told.iter().find(|told| told["spn"] == SPN).unwrap();
+        if is_refused {
+            assert_eq!((&told["granted"], &told["error"]), (&Value::Null, &37.into()), "{told}");
+            assert!(told["text"].as_str().unwrap().contains("KRB_AP_ERR_SKEW (37)"), "{told}");
+        } else {
+            assert_eq!(told["granted"], true, "{told}");
+        }
     }
     lab.move_clock("+0");
     daemon.until("in step again", LIMIT, |page| {
-        finding(page, "clock_skew") == Some(0.0) && finding(page, "clock_skew_exceeded") == Some(0.0)
+        finding(page, "clock_skew") == Some(0.0)
+            && finding(page, "clock_skew_exceeded") == Some(0.0)
+            && (error(page), granted(page)) == (None, Some(1.0))
     });
 }

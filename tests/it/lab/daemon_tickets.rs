@@ -140,7 +140,8 @@ fn a_keytab_that_is_older_than_the_password() {
     lab.clear();
 }
 
-fn with_tickets(lab: &super::domain::Lab) -> String {
+/// The exporter's own account, to ask dc1 for tickets with.
+pub(super) fn with_tickets(lab: &super::domain::Lab) -> String {
     format!(
         "ticket: {{ principal: '{}', keytab: '{}', kdcs: ['{}'] }}\n",
         lab.text("/exporter/principal"),

@@ -24,8 +24,6 @@ const UNSUPPORTED: &[&str] = &[
     "domain_controller_down",
     "domain_controller_unreachable",
     "duplicate_across_domains",
-    "trust_unusable",
-    "trusted_forest",
 ];
 
 /// Names that Samba refuses to store; a domain of another make may hold them, and the loopback peers do.

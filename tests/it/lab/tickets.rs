@@ -17,6 +17,7 @@ use mssql_kerberos_exporter::model::ticket::{
 use mssql_kerberos_exporter::ticket::{Identity, Principal, Session, Settings};
 
 use super::domain::{Kind, Lab, shared};
+use super::mit;
 use super::reading::Forest;
 use crate::world::tests;
 
@@ -91,29 +92,9 @@ fn outcome(facts: &TicketFacts, name: &str) -> String {
     }
 }
 
-/// A ticket as MIT's programs describe it: `kvno` tells the key's version, `klist -e` the ticket's encryption type.
+/// A ticket as MIT's programs describe it.
 pub(super) fn by_mit(lab: &Lab, name: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = folder.path().join("cache");
-    let run = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        command.env("KRB5_CONFIG", lab.text("/krb5_conf")).env("KRB5CCNAME", &cache).args(arguments);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    run("kinit", &["-k", "-t", lab.text("/exporter/keytab"), lab.text("/exporter/principal")]);
-    let told = run("kvno", &[name]);
-    let version = told.trim().rsplit_once("kvno = ").unwrap().1.to_owned();
-    let list = run("klist", &["-e"]);
-    let kinds = list.lines().skip_while(|line| !line.contains(name)).nth(1).unwrap();
-    let kind = match kinds.rsplit_once(", ").unwrap().1.trim() {
-        "aes256-cts-hmac-sha1-96" => "aes256",
-        "aes128-cts-hmac-sha1-96" => "aes128",
-        text if text.contains("arcfour-hmac") => "rc4",
-        other => panic!("{other} in {list}"),
-    };
-    format!("{kind} {version}")
+    mit::ask(lab, name).unwrap_or_else(|code| panic!("{name}: Kerberos error {code}"))
 }
 
 /// Sets a password anew, so that the key's version goes up.
@@ -320,7 +301,7 @@ fn a_trust_that_works_and_then_does_not() {
 }
 
 /// Deletes a trust below the rules of a domain controller, with another program.
-fn forget(conf: &str, other: &str, base: &str) {
+pub(super) fn forget(conf: &str, other: &str, base: &str) {
     let folder = Path::new(conf).parent().unwrap().parent().unwrap();
     let partition = folder.join(format!("private/sam.ldb.d/{}.ldb", base.to_uppercase()));
     let output = Command::new("ldbdel")

@@ -206,6 +206,11 @@ class Directory:
         message[attribute] = ldb.MessageElement(values, ldb.FLAG_MOD_REPLACE, attribute)
         raw.modify(message)
 
+    def write_trust(self, partner, attributes):
+        """What the domain says of its trust to the other one: `up` made it, and a scenario may have it told otherwise."""
+        for attribute, text in attributes.items():
+            self.write(f"CN={partner},CN=System,{self.base}", attribute, [text])
+
     def pack(self, lower, text):
         if lower in SIDS:
             return ndr_pack(security.dom_sid(text))

@@ -25,6 +25,8 @@ SCENARIO = {
     "keytab": FREE,
     "expect": {"verdicts": TEXTS, "findings": TEXTS},
 }
+TRUST = {"direction": "trustDirection", "kind": "trustType", "attributes": "trustAttributes",
+         "encryption_types": "msDS-SupportedEncryptionTypes"}
 CLASSES = ("user", "computer", "gmsa", "smsa", "dmsa")
 
 
@@ -78,7 +80,14 @@ def domain(value, default_dns=None, default_netbios=None):
             check(attributes[name], TEXTS, f"{account['name']}.attributes.{name}")
         accounts.append({"name": account["name"], "class": account.get("class", "user"), "dns": account.get("dns"),
                          "spns": account.get("spns", []), "attributes": attributes})
-    return {"dns": dns.lower(), "netbios": netbios.upper(), "accounts": accounts}
+    trust = {TRUST[key]: text for key, text in value.get("trust", {}).items()}
+    return {"dns": dns.lower(), "netbios": netbios.upper(), "accounts": accounts, "trust": trust}
+
+
+def other_side(trust):
+    """The same trust as the other domain stores it: what is inbound (1) for one is outbound (2) for the other."""
+    direction = trust.get("trustDirection")
+    return {**trust, "trustDirection": {"1": "2", "2": "1"}.get(direction, direction)} if direction else trust
 
 
 def records(entries):
@@ -120,8 +129,7 @@ def read(path):
     if main and main.get("other_domains"):
         raise Unsupported("other_domains: Samba 4.17 cannot hold a second domain in a forest")
     for forest in [main or {}, *value.get("trusting", [])]:
-        for key in ("controllers", "trust"):
-            if key in forest:
-                raise Unsupported(f"{key}: of a lab they are what `up` made them")
+        if "controllers" in forest:
+            raise Unsupported("controllers: of a lab they are what `up` made them")
     return {"domain": None if main is None else domain(main, "corp.contoso.com", "CORP"),
             "trusting": [domain(d) for d in value.get("trusting", [])], "dns": answers}
