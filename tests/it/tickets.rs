@@ -5,6 +5,8 @@ mod referrals;
 
 mod secrets;
 
+mod pages;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
