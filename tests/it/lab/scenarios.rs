@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use peers::ldap::AccountClass;
 use peers::scenario::Scenario;
-use peers::tds::{Platform, SqlServerSpec};
+use peers::tds::{Cell, Platform, SqlServerSpec};
 use serde_json::Value;
 
 use super::domain::{Kind, Lab, own_scenarios, shared};
@@ -21,6 +21,9 @@ const UNSUPPORTED: &[&str] = &[
     "clock_skew",
     "clock_skew_exceeded",
     "clocks_apart",
+    "delegated_managed_account",
+    "delegated_managed_account_of_another_host",
+    "delegation_across_domains",
     "domain_controller_down",
     "domain_controller_unreachable",
     "duplicate_across_domains",
@@ -228,9 +231,12 @@ fn compare_with_ldapsearch(
 }
 
 /// The forest and the distinguished name of the account that a SQL Server runs as. A virtual account and NetworkService are the
-/// computer on the network.
+/// computer on the network, on a cluster the node.
 fn account<'a>(lab: &'a Lab, server: &SqlServerSpec) -> (Forest<'a>, String) {
-    let computer = format!("{}$", server.host);
+    let computer = match server.properties.get("ComputerNamePhysicalNetBIOS") {
+        Some(Cell::Text(node)) => format!("{node}$"),
+        _ => format!("{}$", server.host),
+    };
     let own = Forest::own(lab);
     let (forest, sam) = match server.account.as_deref() {
         None => (own, computer.as_str()),
