@@ -8,7 +8,9 @@ use crate::model::condition::{Condition, EncryptionTypes, PasswordSet};
 use crate::model::directory::{Account, AccountNames, DirectoryFacts};
 use crate::model::domain::DomainPolicy;
 use crate::model::observed::{Gap, Known};
-use crate::model::ticket::{ClientAnswer, EncryptionType};
+use crate::model::ticket::{ClientAnswer, EncryptionType, Offer};
+
+use super::Case;
 
 /// Whether an account has AES keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +92,38 @@ pub(super) fn old_krbtgt(facts: &DirectoryFacts, account: &Account) -> Option<St
             date(since)
         )
     })
+}
+
+/// What is known of the account's AES keys: the KDC's word beats the dates.
+///
+/// # Errors
+/// Neither is known.
+pub(super) fn known_keys(case: &Case<'_>) -> Known<Keys> {
+    by_ticket(case).map_or_else(|| case.picture.aes_keys.clone(), Ok)
+}
+
+/// What tickets say. One with AES proves the keys. RC4 is offered beside AES only where nothing else is to be had or the KDC
+/// refused AES alone (KDC_ERR_ETYPE_NOSUPP): RC4 in answer to that, or for an account that names AES, means no keys, probably.
+/// For one that names no type it may be the domain controllers' default.
+fn by_ticket(case: &Case<'_>) -> Option<Keys> {
+    let granted = case.granted().ok()?;
+    if granted.iter().any(|(_, granted)| !granted.encryption_type.is_weak()) {
+        return Some(Keys::Present);
+    }
+    let types = case.account().ok()?.condition.encryption_types.clone().ok()?;
+    let types = types.filter(|types| types.names_a_cipher());
+    let offers = &case.tickets().ok()?.question.spns;
+    let (spn, granted) = granted.into_iter().find(|(spn, granted)| {
+        let offered_both = offers.get(*spn).is_some_and(|ask| ask.offer == Offer::AesAndRc4);
+        granted.encryption_type.is_weak() && types.map_or(offered_both, EncryptionTypes::has_aes)
+    })?;
+    let why = format!(
+        "{} was offered AES for {} and issued a ticket with {}: it probably has no AES key for the account",
+        granted.kdc,
+        spn.label(),
+        granted.encryption_type
+    );
+    Some(Keys::ProbablyAbsent { why })
 }
 
 /// What gives an account AES, in an order that leaves a type at each step: first the keys, which a new password makes, then

@@ -1,7 +1,7 @@
 //! SQL Server's keytab on Linux as `keytab-info` describes it, beside the keys that the directory and the KDC speak of
 //! (JUDGEMENT 18). Never a key: the exporter does not read the keytab itself.
 
-use crate::findings::encryption::aes_changes;
+use crate::findings::encryption::{aes_changes, known_keys};
 use crate::findings::times::date;
 use crate::model::change::{AccountChange, Change, KeytabStep, KeytabTool};
 use crate::model::condition::{Cipher, EncryptionTypes, PasswordSet};
@@ -110,7 +110,7 @@ impl<'a> Keytab<'a> {
         let has_aes = self.types.is_none_or(EncryptionTypes::has_aes);
         let mut changes = match has_aes && !is_weak {
             true => Vec::new(),
-            false => aes_changes(self.account, &case.picture.aes_keys, self.types),
+            false => aes_changes(self.account, &known_keys(case), self.types),
         };
         let is_new = |change: &Change| matches!(change, Change::Account(step) if step.change() == AccountChange::NewPassword);
         let key_version = (!changes.iter().any(is_new)).then_some(version);

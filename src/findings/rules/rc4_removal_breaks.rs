@@ -1,7 +1,7 @@
 //! `rc4_removal_breaks`: tickets to this service are possible only as long as the KDC still gives RC4 ones. Windows is taking
 //! that away (CVE-2026-20833): since April 2026 an account without a setting of its own gets AES alone.
 
-use crate::findings::encryption::{Keys, aes_changes, old_krbtgt};
+use crate::findings::encryption::{Keys, aes_changes, known_keys, old_krbtgt};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::condition::{AccountControl, Cipher};
@@ -57,50 +57,37 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
         }
     };
     let subject = Subject::new(account.names.nt_name(), shown);
-    let remedy = |keys: &Known<Keys>| aes_changes(&account.names, keys, types);
-    let by_date = &case.picture.aes_keys;
+    let keys = known_keys(case);
+    let remedy = aes_changes(&account.names, &keys, types);
+    let lines = |subject: Subject| {
+        let by_date = case.picture.aes_keys.as_ref().ok();
+        let both = [keys.as_ref().ok(), by_date.filter(|by_date| Ok(*by_date) != keys.as_ref())];
+        both.into_iter().flatten().fold(subject, |subject, keys| match keys {
+            Keys::ProbablyAbsent { why } => subject.line(why),
+            Keys::Present => subject,
+        })
+    };
     if !has_aes {
-        let subject = match by_date {
-            Ok(Keys::ProbablyAbsent { why }) => subject.line(why),
-            Ok(Keys::Present) | Err(_) => subject,
-        };
-        return Ok(Some(subject.then_all(remedy(by_date))));
+        return Ok(Some(lines(subject).then_all(remedy)));
     }
-    match by_ticket(case) {
-        Some(Keys::Present) => Ok(None),
-        Some(absent @ Keys::ProbablyAbsent { .. }) => {
-            // Where the account names AES, no types are left to add: the KDC's word beats the date.
-            let keys = if types.is_some() { &Ok(absent.clone()) } else { by_date };
-            let lines = [Some(&absent), by_date.as_ref().ok()].into_iter().flatten();
-            let subject = lines.fold(subject, |subject, keys| match keys {
-                Keys::ProbablyAbsent { why } => subject.line(why),
-                Keys::Present => subject,
-            });
-            Ok(Some(subject.then_all(remedy(keys))))
+    let granted = case.granted().unwrap_or_default();
+    let weak = granted.iter().find(|(_, granted)| granted.encryption_type.is_weak());
+    let has_none = granted.iter().all(|(_, granted)| granted.encryption_type.is_weak());
+    match (&keys, weak.filter(|_| has_none)) {
+        (Ok(Keys::ProbablyAbsent { .. }), _) => Ok(Some(lines(subject).then_all(remedy))),
+        // It names no type: that the KDC uses RC4 by default says nothing of its keys.
+        (Ok(Keys::Present) | Err(_), Some((spn, granted))) => {
+            let text = format!(
+                "{} issued a ticket for {} with {}: probably its default for an account that names no type",
+                granted.kdc,
+                spn.label(),
+                granted.encryption_type
+            );
+            Ok(Some(subject.line(text).then_all(remedy)))
         }
-        None => Ok(match by_date.clone()? {
-            Keys::Present => None,
-            Keys::ProbablyAbsent { why } => Some(subject.line(why).then_all(remedy(by_date))),
-        }),
+        (Ok(Keys::Present), None) => Ok(None),
+        (Err(gap), None) => Err(gap.clone()),
     }
-}
-
-/// What the tickets of the account say about its AES keys. RC4 is offered beside AES, and only where the account has nothing
-/// else or AES alone was refused (KDC_ERR_ETYPE_NOSUPP), so an RC4 ticket is the answer to an offer of AES. Which of its keys
-/// a KDC would use is its own choice: "probably".
-fn by_ticket(case: &Case<'_>) -> Option<Keys> {
-    let granted = case.granted().ok()?;
-    if granted.iter().any(|(_, granted)| !granted.encryption_type.is_weak()) {
-        return Some(Keys::Present);
-    }
-    let (spn, granted) = granted.into_iter().find(|(_, granted)| granted.encryption_type.is_weak())?;
-    let why = format!(
-        "{} was offered AES for {} and issued a ticket with {}: it probably has no AES key to use for the account",
-        granted.kdc,
-        spn.label(),
-        granted.encryption_type
-    );
-    Some(Keys::ProbablyAbsent { why })
 }
 
 #[cfg(test)]
@@ -213,7 +200,7 @@ mod tests {
         assert_eq!(steps(types(Some(4)).no_policy()), ["NewPassword", "UseAes"]);
         assert_eq!(steps(types(None).old_password()), ["NewPassword", "UseAes"]);
         assert_eq!(steps(types(Some(0x1c)).old_password()), ["NewPassword"]);
-        // The KDC uses its default, RC4, for an account that names no type and has AES keys.
+        // AES alone was offered: the KDC uses its default, RC4, for an account that names no type and has AES keys.
         assert_eq!(steps(types(None).ticket_granted(PORT, 23, 2)), ["UseAes"]);
         assert_eq!(steps(types(Some(0x1c)).ticket_granted(PORT, 23, 2)), ["NewPassword"]);
     }

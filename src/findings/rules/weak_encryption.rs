@@ -1,7 +1,7 @@
 //! `weak_encryption`: a ticket was issued with RC4, or RC4 is all that the account allows. That RC4 is off is good news and never a
 //! finding.
 
-use crate::findings::encryption::{Keys, aes_changes};
+use crate::findings::encryption::{Keys, aes_changes, known_keys};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::condition::Cipher;
 use crate::model::directory::Account;
@@ -51,7 +51,7 @@ fn by_attribute(case: &Case<'_>) -> Known<Option<Subject>> {
 }
 
 fn with_remedy(case: &Case<'_>, account: &Account, text: String) -> Subject {
-    let keys = &case.picture.aes_keys;
+    let keys = &known_keys(case);
     let types = account.condition.encryption_types.clone().ok().flatten();
     let subject = Subject::new(account.names.nt_name(), text);
     let subject = match keys {

@@ -21,6 +21,9 @@ const UNSUPPORTED: &[&str] = &[
     "clock_skew",
     "clock_skew_exceeded",
     "clocks_apart",
+    "delegated_managed_account",
+    "delegated_managed_account_of_another_host",
+    "delegation_across_domains",
     "domain_controller_down",
     "domain_controller_unreachable",
     "duplicate_across_domains",
@@ -247,9 +250,12 @@ fn compare_with_ldapsearch(
 }
 
 /// The forest and the distinguished name of the account that a SQL Server runs as. A virtual account and NetworkService are the
-/// computer on the network.
+/// computer on the network, on a cluster the node.
 fn account<'a>(lab: &'a Lab, server: &SqlServerSpec) -> (Forest<'a>, String) {
-    let computer = format!("{}$", server.host);
+    let computer = match server.properties.get("ComputerNamePhysicalNetBIOS") {
+        Some(Cell::Text(node)) => format!("{node}$"),
+        _ => format!("{}$", server.host),
+    };
     let own = Forest::own(lab);
     let (forest, sam) = match logged(server).or(server.account.as_deref()) {
         None => (own, computer.as_str()),

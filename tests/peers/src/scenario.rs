@@ -36,6 +36,9 @@ pub struct TicketSpec {
     /// The error that a request for an SPN gets.
     #[serde(default)]
     pub refuse: BTreeMap<String, u32>,
+    /// The encryption types, by IANA number, for which the KDC has keys of an account; by default those it allows.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Vec<i32>>,
 }
 
 /// An entry of SQL Server's keytab, as `keytab-info` would describe it.

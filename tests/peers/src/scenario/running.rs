@@ -197,6 +197,11 @@ impl Running {
 fn kdc(scenario: &Scenario) -> io::Result<Option<Kdc>> {
     let (Some(domain), Some(tickets)) = (&scenario.domain, &scenario.tickets) else { return Ok(None) };
     let mut realm = KdcSpec::of(domain);
+    for account in &mut realm.accounts {
+        if let Some(keys) = tickets.keys.get(&account.name) {
+            account.encryption_types.clone_from(keys);
+        }
+    }
     realm.accounts.push(KdcAccount::new(READER, READER_PASSWORD));
     let kdc = Kdc::start(realm)?;
     tickets.refuse.iter().for_each(|(spn, code)| kdc.refuse(spn, *code));
