@@ -166,19 +166,23 @@ fn each_state_of_a_service_account() {
     assert!(answers.iter().any(|(_, answer)| answer.parse::<u32>().is_ok()), "no refusal: {answers:?}");
 }
 
-/// A group managed service account: whose host may read its password, and whose may not.
+/// A group managed service account whose host may read its password, and one whose may not; a standalone one has no such list.
 #[test]
 fn group_managed_accounts_and_their_hosts() {
     let mut lab = shared();
-    for (file, findings) in
-        [("group_managed_account", &[][..]), ("gmsa_not_retrievable", &["gmsa_not_retrievable"][..])]
-    {
+    for (file, findings, is_judged) in [
+        ("group_managed_account", &[][..], true),
+        ("gmsa_not_retrievable", &["gmsa_not_retrievable"][..], true),
+        ("standalone_managed_account", &[], false),
+    ] {
         let file = tests().join(format!("scenarios/{file}.yml"));
         lab.apply(&file).unwrap();
         let site = Site::start(Scenario::load(&file).unwrap());
         let checked = check(binary(&lab), &site.configure(&Directory::of(&lab), OFTEN));
         assert_eq!(applying(&checked), findings, "{}", checked.text);
-        assert!(outcome(&checked, "gmsa_not_retrievable") != "unknown", "{}", checked.text);
+        let outcome = outcome(&checked, "gmsa_not_retrievable");
+        assert!(outcome != "unknown", "{}", checked.text);
+        assert_eq!(outcome != "not_applicable", is_judged, "{}", checked.text);
     }
     lab.clear();
 }

@@ -61,6 +61,10 @@ fn policy_and_trusts_of_both_forests_are_what_ldapsearch_shows() {
             .output()
             .unwrap();
         assert_eq!(String::from_utf8(date.stdout).unwrap().trim(), created);
+        let set: f64 = one(forest, forest.base(), "(sAMAccountName=krbtgt)", "pwdLastSet").parse().unwrap();
+        // FILETIME: 100 ns since 1601 (MS-DTYP 2.3.3).
+        let set = (set - 116_444_736e9) / 1e7;
+        assert!((policy.krbtgt_set.unwrap() - set).abs() < 1.0, "{set}");
 
         let trusts = policy.trusts.unwrap();
         let names: Vec<&str> = trusts.iter().map(|trust| trust.partner.as_str()).collect();
