@@ -21,8 +21,8 @@ fn machine(contents: [Option<&str>; 4]) -> Machine {
             fs::write(path, content).unwrap();
         }
     }
-    let places = Places { host_name: &host_name, resolv_conf: &resolv_conf, krb5_conf: &krb5_conf };
-    look(&Settings { hosts_file: hosts, ..Settings::default() }, Some(&places)).unwrap()
+    let places = unix::Places { host_name: &host_name, resolv_conf: &resolv_conf, krb5_conf: &krb5_conf };
+    look(&Settings { hosts_file: hosts, ..Settings::default() }, |lines| unix::at(&places, lines)).unwrap()
 }
 
 #[test]
@@ -79,10 +79,14 @@ fn what_is_no_regular_file_is_a_gap() {
 }
 
 #[test]
-fn without_the_files_of_unix_the_fqdn_is_a_gap_with_its_remedy() {
-    let machine =
-        look(&Settings { hosts_file: PathBuf::from("no such file"), ..Settings::default() }, None).unwrap();
+fn a_windows_host_without_a_name_is_a_gap_with_its_remedy() {
+    let none = registry::RawNames { host: Ok(None), domain: Ok(None), policy: Ok(None) };
+    let (fqdn, domain) = registry::names(none);
+    let own = Own { fqdn, domain, engines: Ok(Vec::new()) };
+    let settings = Settings { hosts_file: PathBuf::from("no such file"), ..Settings::default() };
+    let machine = look(&settings, |_| own).unwrap();
     assert!(machine.fqdn.unwrap_err().text.contains("instances[].fqdn"));
+    assert_eq!((machine.domain, machine.engines), (None, Ok(Vec::new())));
 }
 
 #[test]

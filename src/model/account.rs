@@ -26,6 +26,23 @@ impl Sid {
         Some(Self(text))
     }
 
+    /// Reads the text form (MS-DTYP 2.4.2.1), with a decimal authority: one of 2^32 or more, which would stand there in
+    /// hexadecimal, has never been given to anybody.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let parts: Vec<u32> = text
+            .strip_prefix("S-1-")?
+            .split('-')
+            .map(|part| Some(part).filter(digits)?.parse().ok())
+            .collect::<Option<_>>()?;
+        let (authority, parts) = parts.split_first()?;
+        if parts.is_empty() || parts.len() > 15 {
+            return None;
+        }
+        let tail: String = parts.iter().map(|part| format!("-{part}")).collect();
+        Some(Self(format!("S-1-{authority}{tail}")))
+    }
+
     /// The text form.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -218,6 +235,33 @@ mod tests {
         assert_eq!(Sid::from_bytes(&bytes[..27]), None);
         assert_eq!(Sid::from_bytes(&[]), None);
         assert_eq!(Sid::from_bytes(&[2, 0, 0, 0, 0, 0, 0, 5]), None);
+        assert_eq!(Sid::parse("S-1-5-21-1-2-3-1104"), Sid::from_bytes(&bytes));
+    }
+
+    #[test]
+    fn sid_from_text() {
+        let longest = format!("S-1-5{}", "-4294967295".repeat(15));
+        for text in ["S-1-5-18", "S-1-1-0", "S-1-5-21-0-0-0-1000", &longest] {
+            assert_eq!(Sid::parse(text).as_ref().map(Sid::as_str), Some(text));
+        }
+        assert_eq!(Sid::parse("S-1-5-018"), Sid::parse("S-1-5-18"), "one SID has one text");
+        let too_long = format!("{longest}-1");
+        for text in [
+            "",
+            "S-1-",
+            "S-1-5",
+            "S-1-5-",
+            "S-1-5--1",
+            "S-2-5-18",
+            "S-1-5-+18",
+            "S-1-5-4294967296",
+            "s-1-5-18",
+        ] {
+            assert_eq!(Sid::parse(text), None, "{text}");
+        }
+        assert_eq!(Sid::parse(&too_long), None);
+        assert_eq!(Sid::parse("S-1-5-18\0"), None);
+        assert_eq!(Sid::parse(r"CORP\svc_sql"), None);
     }
 
     #[test]

@@ -57,6 +57,9 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("hickory_resolver", &["src/dns/client.rs", "src/dns/client/"]),
     ("prometheus_client", &["src/metrics/render.rs"]),
     ("picky_krb", &["src/ticket/crypto.rs"]),
+    ("windows_registry", &["src/host/windows.rs"]),
+    ("windows_service", &["src/host/windows/services.rs"]),
+    ("sysinfo", &["src/host/windows/services.rs"]),
     ("zeroize", &["src/ticket/", "src/model/secret.rs"]),
     ("hyper", &["src/web/"]),
     ("hyper_util", &["src/web/"]),
@@ -316,6 +319,7 @@ fn long_files_have_a_reason() {
 }
 
 /// Of the crates that this platform builds: those are on the disk of whoever runs the tests, the others need not be.
+/// `tests/windows/run` holds the same for Windows.
 #[test]
 fn no_dependency_needs_a_newer_compiler() {
     let cargo = |program: &str, arguments: &[&str]| {
