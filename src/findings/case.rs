@@ -185,6 +185,11 @@ impl<'a> Case<'a> {
         self.picture.account.as_ref().map_err(Clone::clone)
     }
 
+    /// Why the directory is not asked at all, if so.
+    pub(super) const fn directory_gap(&self) -> Option<&'a Gap> {
+        self.directory_gap
+    }
+
     /// Why no KDC is asked at all, if so.
     pub(super) const fn ticket_gap(&self) -> Option<&'a Gap> {
         self.ticket_gap

@@ -77,7 +77,8 @@ fn healthy_servers_are_silent() {
             Bench::new().with(|bench| bench.reverse("10.77.0.11", crate::model::dns::Reverse::Missing)),
         ),
         ("named instance, static port", {
-            Bench::new().ports(&[1500]).with(|bench| {
+            let spns = ["MSSQLSvc/sql01.corp.contoso.com:1500", "MSSQLSvc/sql01.corp.contoso.com:PROD"];
+            Bench::new().ports(&[1500]).spns("svc_sql", &spns).with(|bench| {
                 bench.instance.properties.instance_name = Some("PROD".into());
                 bench.instance.properties.server_name = "SQL01\\PROD".into();
                 bench.instance.properties.at_at_servername = Some("SQL01\\PROD".into());

@@ -3,7 +3,7 @@
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::evidence::{Probe, Slot};
-use crate::model::observed::{FailureKind, Refuser};
+use crate::model::observed::{FailureKind, Gap, Known, Refuser};
 
 pub(super) const RULE: Rule = Rule {
     name: "exporter_credentials_rejected",
@@ -20,17 +20,32 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Judged {
     let slots = case.slots;
+    // Whether an identity is good is not known before it was offered; what is never offered is not in question.
+    let no_attempt = |gap: Option<Gap>| gap.map_or(Ok(()), Err);
     let rejected = [
-        rejected(Probe::SqlServer, &slots.sqlserver),
-        rejected(Probe::Connections, &slots.connections),
-        rejected(Probe::Directory, &case.evidence.directory),
-        rejected(Probe::Ticket, &case.evidence.ticket),
+        rejected(Probe::SqlServer, &slots.sqlserver, Ok(())),
+        rejected(Probe::Connections, &slots.connections, Ok(())),
+        rejected(Probe::Directory, &case.evidence.directory, no_attempt(case.directory_gap().cloned())),
+        rejected(Probe::Ticket, &case.evidence.ticket, no_attempt(case.ticket_gap().cloned())),
     ];
-    Judged::each(Ok(rejected), "nothing is asked", Ok)
+    let (mut subjects, mut gaps) = (Vec::new(), Vec::new());
+    for outcome in rejected {
+        match outcome {
+            Ok(subject) => subjects.extend(subject),
+            Err(gap) => gaps.extend(Some(gap).filter(|gap| gap.reason.is_failing())),
+        }
+    }
+    Judged::Looked { subjects, gaps }
 }
 
-fn rejected<Q, F>(probe: Probe, slot: &Slot<Q, F>) -> Option<Subject> {
-    let failure = slot.latest.as_ref()?.failure.as_ref()?;
+/// `question`: why this probe is not to ask at all, if so.
+fn rejected<Q, F>(probe: Probe, slot: &Slot<Q, F>, question: Known<()>) -> Known<Option<Subject>> {
+    let Some(latest) = &slot.latest else {
+        question?;
+        let unasked = || Gap::peer_failed(format!("{}: not asked yet", probe.name()));
+        return Err(slot.off.clone().unwrap_or_else(unasked));
+    };
+    let Some(failure) = &latest.failure else { return Ok(None) };
     let advice = match failure.refuser {
         // The process's own identity: the Kerberos library reads its keytab, and nobody tells us that it changed.
         Some(Refuser::Kdc) => "correct the keytab that KRB5_CLIENT_KTNAME names and restart the exporter",
@@ -38,8 +53,8 @@ fn rejected<Q, F>(probe: Probe, slot: &Slot<Q, F>) -> Option<Subject> {
             "correct the secret that the configuration names; it is tried at once when its file changes"
         }
     };
-    (failure.kind == FailureKind::Credentials)
-        .then(|| Subject::new(probe.name(), failure.text.as_str()).then(Change::Advice(advice.to_owned())))
+    Ok((failure.kind == FailureKind::Credentials)
+        .then(|| Subject::new(probe.name(), failure.text.as_str()).then(Change::Advice(advice.to_owned()))))
 }
 
 #[cfg(test)]
@@ -55,5 +70,15 @@ mod tests {
         assert_eq!(judge(failed(FailureKind::Timeout)), Seen::clear());
         assert_eq!(judge(Bench::new()), Seen::clear());
         assert_eq!(judge(failed(FailureKind::Credentials).workgroup()), Seen::applies(&["sqlserver"]));
+        // Never not applicable: who asks SQL Server offers an identity. Before that nothing is known of it.
+        assert_eq!(judge(Bench::new().with(|bench| bench.is_unasked = true)), Seen::unknown());
+        // One is refused, another was never offered: where a domain controller would be is not known.
+        let partly = failed(FailureKind::Credentials).with(|bench| {
+            bench.settings.directory.servers.clear();
+            bench.machine.domain = None;
+        });
+        assert_eq!(judge(partly), Seen::applies(&["sqlserver"]).and_unknown());
+        let off = Bench::new().with(|bench| bench.settings.directory.enabled = false);
+        assert_eq!(judge(off), Seen::clear());
     }
 }

@@ -65,7 +65,9 @@ mod tests {
         let fine = ["MSSQLSvc/10.1.2.3:1433", "MSSQLSvc/sql01:1433", "HTTP/a/b"];
         assert_eq!(judge(Bench::new().spns("svc_sql", &fine)), Seen::clear());
         assert_eq!(judge(Bench::new().no_directory()), Seen::unknown());
+        // Never partly unknown: it is one list of one account, read whole or not at all.
         assert_eq!(judge(Bench::new().hidden("svc_sql")), Seen::unknown());
+        assert_eq!(judge(Bench::new().spns("svc_sql", &["MSSQLSvc/"]).workgroup()), Seen::not_applicable());
         assert_eq!(judge(Bench::new().spns("svc_sql", &["HTTP/a"])), Seen::not_applicable());
     }
 }

@@ -43,6 +43,7 @@ mod tests {
         assert_eq!(judge(Bench::new()), Seen::clear());
         let down = Bench::new().with(|bench| bench.is_silent = true);
         assert_eq!(judge(down), Seen::unknown());
+        // Never not applicable: every instance is in a domain or is not.
         // A look that failed just now does not take the last good answer away.
         let failing =
             Bench::new().with(|bench| bench.failure = Some(Failure::new(FailureKind::Timeout, "x")));

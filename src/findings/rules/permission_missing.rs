@@ -56,6 +56,8 @@ mod tests {
         assert_eq!(judge(outcome(300, true)), Seen::applies(&["listeners"]));
         assert_eq!(judge(outcome(208, false)), Seen::clear());
         assert_eq!(judge(Bench::new().with(|bench| bench.is_silent = true)), Seen::unknown());
+        // An instance that was not asked anything refused nothing.
+        assert_eq!(judge(Bench::new()), Seen::not_applicable());
         // A workgroup server's connections are counted all the same.
         assert_eq!(judge(outcome(300, true).workgroup()), Seen::applies(&["listeners"]));
         let commands = Bench::commands(&outcome(300, true).finding(&super::RULE).subjects[0]);

@@ -53,6 +53,7 @@ mod tests {
         assert_eq!(judge(named(Some("OLD'01"))), Seen::applies(&["OLD'01"]));
         assert_eq!(judge(named(Some("sql01"))), Seen::clear());
         assert_eq!(judge(named(None)), Seen::not_applicable());
+        assert_eq!(judge(named(Some("OLD")).with(|bench| bench.is_silent = true)), Seen::unknown());
         let finding = named(Some("OLD'01")).finding(&super::RULE);
         let commands = Bench::commands(&finding.subjects[0]);
         assert!(commands[0].contains("sp_dropserver N'OLD''01'"), "{commands:?}");

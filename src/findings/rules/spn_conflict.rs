@@ -83,6 +83,11 @@ mod tests {
         assert_eq!(judge(blind), Seen::unknown());
         let other_blind = Bench::new().second_instance(|instance| instance.service = Err(Bench::refused()));
         assert_eq!(judge(other_blind), Seen::unknown());
+        // Two others: one clashes, of the other nothing is known.
+        let partly =
+            second("CORP\\svc_other").second_instance(|instance| instance.service = Err(Bench::refused()));
+        let clash = Seen::applies(&["MSSQLSvc/sql01.corp.contoso.com:1433"]);
+        assert_eq!(judge(partly), clash.and_unknown());
         assert_eq!(judge(second("CORP\\svc_other").workgroup()), Seen::not_applicable());
     }
 }
