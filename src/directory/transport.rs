@@ -139,21 +139,25 @@ impl Channel {
         self.stream.flush().await
     }
 
-    /// The next message; `None` if the peer closed the connection between two.
+    /// Whether no message has begun to come.
+    fn is_between(&self) -> bool {
+        self.plain.is_empty() && self.sealed.is_empty()
+    }
+
+    /// The next message; `None` if the peer closed the connection between two. One that is cut off is malformed.
     pub(super) async fn message(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut octets = [0; READ];
         loop {
             if let Some(length) = message::length(&self.plain).map_err(malformed)? {
                 return Ok(Some(self.plain.drain(..length).collect()));
             }
-            let n = self.stream.read(&mut octets).await?;
-            if n == 0 && self.plain.is_empty() && self.sealed.is_empty() {
-                return Ok(None);
-            }
-            if n == 0 {
-                let cause = "the connection ended in the midst of a message";
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, cause));
-            }
+            let n = match self.stream.read(&mut octets).await {
+                // TLS that ends without its last word reads like this; where nothing had begun, nothing was cut.
+                Err(error) if is_end(&error) && !self.is_between() => return Err(malformed(CUT_OFF)),
+                Ok(0) if self.is_between() => return Ok(None),
+                Ok(0) => return Err(malformed(CUT_OFF)),
+                read => read?,
+            };
             let octets = octets.get(..n).unwrap_or_default();
             match &mut self.seal {
                 None => self.plain.extend(octets),
@@ -167,6 +171,13 @@ impl Channel {
             }
         }
     }
+}
+
+/// What is said of a message without its end.
+const CUT_OFF: &str = "the connection ended in the midst of a message";
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
 }
 
 /// The length of the SASL buffer at the start, once it is all there (RFC 4422 3.7).
@@ -273,7 +284,7 @@ mod tests {
             let (messages, outcome) = passed(None, &two[..n]).await;
             assert_eq!(messages, vec![MESSAGE; n / MESSAGE.len()]);
             let kind = outcome.err().map(|error| error.kind());
-            assert_eq!(kind, (n % MESSAGE.len() > 0).then_some(io::ErrorKind::UnexpectedEof), "{n}");
+            assert_eq!(kind, (n % MESSAGE.len() > 0).then_some(io::ErrorKind::InvalidData), "{n}");
         }
         let (messages, outcome) = passed(None, &[MESSAGE, b"HTTP"].concat()).await;
         assert_eq!((messages.len(), outcome.unwrap_err().kind()), (1, io::ErrorKind::InvalidData));

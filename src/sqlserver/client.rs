@@ -121,15 +121,18 @@ impl Client {
         statement: &'static Statement,
         parameters: &[Parameter],
     ) -> tiberius::Result<Answer> {
-        let mut stream = if parameters.is_empty() {
-            self.connection.simple_query(statement.sql).await?
+        let begun = if parameters.is_empty() {
+            self.connection.simple_query(statement.sql).await
         } else {
             let values: Vec<&dyn ToSql> = parameters.iter().map(Parameter::value).collect();
-            self.connection.query(statement.sql, &values).await?
+            self.connection.query(statement.sql, &values).await
         };
+        let mut stream = begun.map_err(|error| cut_off(error, Progress::NoToken))?;
         let mut rows = Vec::new();
         let mut undecodable = None;
-        while let Some(item) = stream.try_next().await? {
+        loop {
+            let next = stream.try_next().await.map_err(|error| cut_off(error, Progress::Tokens))?;
+            let Some(item) = next else { break };
             let QueryItem::Row(row) = item else { continue };
             if rows.len() >= MAX_ROWS {
                 let text = format!("more than {MAX_ROWS} rows");
@@ -273,6 +276,35 @@ impl Plan<'_> {
         }
     }
 }
+
+/// How far an answer had come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Not even the columns of its first result.
+    NoToken,
+    /// Part of it.
+    Tokens,
+}
+
+/// An answer that ends in its midst is malformed; a connection that is closed before it is lost.
+fn cut_off(error: tiberius::error::Error, progress: Progress) -> tiberius::error::Error {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    let is_in_its_midst = match &error {
+        tiberius::error::Error::Io { kind: BrokenPipe | ConnectionReset | UnexpectedEof, message } => {
+            // So much the codec says: the connection ended within a packet.
+            progress == Progress::Tokens || message.contains(WITHIN_A_PACKET)
+        }
+        _ => false,
+    };
+    if is_in_its_midst {
+        tiberius::error::Error::Protocol("the connection ended in the midst of the answer".into())
+    } else {
+        error
+    }
+}
+
+/// What asynchronous-codec says at the end of a stream that leaves part of a frame.
+const WITHIN_A_PACKET: &str = "bytes remaining";
 
 fn statement_error(server: &str, asked: &str, error: tiberius::error::Error) -> Error {
     use tiberius::error::Error as Driver;

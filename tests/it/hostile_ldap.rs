@@ -226,29 +226,46 @@ async fn a_message_of_many_octets_or_elements_is_malformed() {
     assert_malformed(&failure, "more elements than are taken");
 }
 
+/// Cut off in the midst of a message is malformed; closed between two is unreachable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_cut_anywhere_is_a_failure() {
     let world = World::start();
     let acceptor = TlsAcceptor::from(world.authority.server(&[]).unwrap());
+    let assert_cut = |failure: &Failure, n: usize, is_between: bool| {
+        let kind = if is_between { FailureKind::Unreachable } else { FailureKind::Malformed };
+        assert_eq!(failure.kind, kind, "{n}: {}", failure.text);
+    };
     let bind = bound();
     let start_tls = message(&element(0x78, &[10, 1, 0, 4, 0, 4, 0]));
     for n in 0..=bind.len() {
         let cut = bind[..n].to_vec();
         let port = scripted(Some(acceptor.clone()), vec![cut]).await;
         let failure = world.ask_at(Way::Ldaps, format!("ldaps://127.0.0.1:{port}")).await;
-        assert_eq!(failure.kind, FailureKind::Unreachable, "{n}: {}", failure.text);
+        assert_cut(&failure, n, n == 0 || n == bind.len());
     }
     for n in 0..start_tls.len() {
         let port = scripted(None, vec![start_tls[..n].to_vec()]).await;
         let failure = world.ask_at(Way::StartTls, format!("ldap://127.0.0.1:{port}")).await;
-        assert_eq!(failure.kind, FailureKind::Unreachable, "{n}: {}", failure.text);
+        assert_cut(&failure, n, n == 0);
+    }
+    // The answer to a search, of two messages.
+    let entry = message(&element(0x64, &[4, 0, 0x30, 0]));
+    let answer = [&entry[..], &message(&element(0x65, &[10, 1, 0, 4, 0, 4, 0]))].concat();
+    for n in 0..answer.len() {
+        let port = scripted(Some(acceptor.clone()), vec![bind.clone(), answer[..n].to_vec()]).await;
+        let failure = world.ask_at(Way::Ldaps, format!("ldaps://127.0.0.1:{port}")).await;
+        assert_cut(&failure, n, n == 0 || n == entry.len());
     }
     // Bind and rootDSE of a real server, cut by a connection that breaks.
+    let mut kinds = std::collections::BTreeSet::new();
     for n in (0..400).step_by(13) {
         world.controller.behave(Behaviour::CutAfter(n));
         let failure = world.ask(Way::Ldaps).await.unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Unreachable, "{n}: {}", failure.text);
+        let is_cut = [FailureKind::Malformed, FailureKind::Unreachable].contains(&failure.kind);
+        assert!(is_cut, "{n}: {}", failure.text);
+        kinds.insert(failure.kind);
     }
+    assert!(kinds.contains(&FailureKind::Malformed), "{kinds:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
