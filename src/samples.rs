@@ -148,6 +148,7 @@ pub(crate) fn holder(sam: &str, spns: &[&str]) -> Holder {
     Holder {
         names: names(sam),
         spns: spns.iter().map(|text| spn(text)).collect(),
+        lagging: Vec::new(),
         upn: None,
         read_at_home: false,
     }
@@ -330,6 +331,8 @@ pub(crate) struct Bench {
     not_asked: BTreeSet<Spn>,
     /// The instance has never answered.
     pub(crate) is_silent: bool,
+    /// Nobody has asked anything yet.
+    pub(crate) is_unasked: bool,
     /// Why the directory does not answer, where it does not.
     pub(crate) directory_failure: FailureKind,
     /// Hosts of our site, as DNS names them.
@@ -342,8 +345,8 @@ pub(crate) struct Bench {
     pub(crate) class: Option<AccountClass>,
     /// Whether they are administrative ones (adminCount = 1).
     pub(crate) is_protected: bool,
-    /// A second instance of the same host, if there is one.
-    second: Option<Instance>,
+    /// Further instances of the same host.
+    further: Vec<Instance>,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
     at_home: BTreeMap<String, Vec<Spn>>,
     /// What KDCs answer, if they do.
@@ -407,13 +410,14 @@ impl Bench {
             },
             failure: None,
             is_silent: false,
+            is_unasked: false,
             directory_failure: FailureKind::Timeout,
             near: BTreeSet::new(),
             account_age_days: 90.0,
             condition: condition(),
             class: None,
             is_protected: false,
-            second: None,
+            further: Vec::new(),
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
             not_asked: BTreeSet::new(),
@@ -761,13 +765,13 @@ impl Bench {
         lines.push(HostsLine { line, address: address.parse().unwrap(), names });
     }
 
-    /// A second instance of the same host in the configuration, a copy of the first with this change.
+    /// One more instance of the same host in the configuration, a copy of the first with this change.
     pub(crate) fn second_instance(mut self, change: impl FnOnce(&mut Instance)) -> Self {
         let mut second = self.instance.clone();
         change(&mut second);
-        self.second = Some(second);
+        self.further.push(second);
         self.settings.instances.push(InstanceSettings {
-            name: "SECOND".into(),
+            name: format!("FURTHER{}", self.further.len()),
             address: "localhost".into(),
             ..InstanceSettings::default()
         });
@@ -841,15 +845,20 @@ impl Bench {
         }
         machine.record(at, Duration::from_millis(5), (), Ok(files));
         let mut instances = vec![InstanceEvidence { sqlserver, connections }];
-        if let Some(second) = &self.second {
+        for further in &self.further {
             let mut slots = InstanceEvidence { sqlserver: Slot::new(age), connections: Slot::new(age) };
-            slots.sqlserver.record(at, Duration::from_millis(5), (), Ok(second.clone()));
+            slots.sqlserver.record(at, Duration::from_millis(5), (), Ok(further.clone()));
             instances.push(slots);
         }
         let ticket = match &self.settings.ticket {
             Ok(_) => Slot::new(age),
             Err(gap) => Slot::off(gap.clone()),
         };
+        if self.is_unasked {
+            let slots = InstanceEvidence { sqlserver: Slot::new(age), connections: Slot::new(age) };
+            let (dns, host) = (Slot::new(age), Slot::new(age));
+            return Evidence { instances: vec![slots], directory: Slot::new(age), dns, ticket, host };
+        }
         let mut evidence = Evidence { instances, directory: Slot::new(age), dns, ticket, host: machine };
         // As often as names, then SPNs from the directory make more questions.
         for _ in 0..3 {
@@ -891,6 +900,12 @@ impl Bench {
             for (sam, spns) in &holders {
                 let mut holder = holder(sam, &[]);
                 holder.spns.clone_from(spns);
+                // As the directory gives it: who is in the Global Catalog has the SPNs that were read at home.
+                if let Some(home) = self.at_home.get(sam).filter(|_| !spns.is_empty()) {
+                    holder.lagging = home.iter().filter(|spn| !spns.contains(spn)).cloned().collect();
+                    holder.spns.clone_from(home);
+                    holder.read_at_home = true;
+                }
                 list.push(holder);
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! The defaults are those of a healthy account; a scenario overrides what it is about.
 
+use super::attributes::LAGGING;
 use super::directory::Domain;
 use super::entry::{Entry, escape_dn, split_dn};
 use super::identifiers::{INTERVALS_PER_SECOND, NEVER, filetime, generalized_time, guid, now, sid_from_text};
@@ -92,6 +93,7 @@ pub(super) fn account(domain: &Domain, rid: u32, specification: &AccountSpec) ->
         .with("accountExpires", [NEVER.to_string()])
         .with("badPwdCount", ["0"])
         .with("servicePrincipalName", &specification.spns)
+        .with(LAGGING, &specification.lagging_spns)
         .with("dNSHostName", &specification.dns);
     entry.set("nTSecurityDescriptor", [default_of_account(!user)]);
     if class == AccountClass::Gmsa {

@@ -44,6 +44,9 @@ const NAMES: [&str; 12] = [
     "subRefs",
 ];
 
+/// What is kept of an entry and no client ever sees: the SPNs that the global catalogue does not have yet.
+pub(super) const LAGGING: &str = "peers-laggingServicePrincipalName";
+
 /// Whether the global catalogue holds `name`.
 pub fn in_partial_attribute_set(name: &str) -> bool {
     PARTIAL_ATTRIBUTE_SET.lines().any(|known| known.eq_ignore_ascii_case(name))

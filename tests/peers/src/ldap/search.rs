@@ -2,8 +2,10 @@
 //!
 //! Pure: limits of pages and the wire are the connection's concern.
 
+use std::borrow::Cow;
+
 use super::accounts;
-use super::attributes::{in_partial_attribute_set, is_constructed};
+use super::attributes::{LAGGING, in_partial_attribute_set, is_constructed};
 use super::configuration::root_dse;
 use super::directory::{Directory, Domain};
 use super::entry::{Entry, components, domain_dn, is_within};
@@ -95,12 +97,16 @@ impl View<'_> {
         let global = self.port == Port::GlobalCatalog;
         let readable = |name: &str| {
             let is_hidden = name.eq_ignore_ascii_case("nTSecurityDescriptor") && !self.wants_parts;
-            !is_hidden && !is_constructed(name) && (!global || in_partial_attribute_set(name))
+            !is_hidden
+                && name != LAGGING
+                && !is_constructed(name)
+                && (!global || in_partial_attribute_set(name))
         };
         let entries = self
             .partitions()
             .filter(|(place, _)| global || *place == partition)
             .flat_map(|(place, entries)| entries.iter().map(move |entry| (place, entry)))
+            .map(|(place, entry)| (place, if global { catalogued(entry) } else { Cow::Borrowed(entry) }))
             .filter(|(_, entry)| in_scope(entry.components(), &base, search.scope) && self.visible(entry))
             .filter(|(_, entry)| search.filter.matches(entry, &readable) == Some(true))
             .map(|(place, entry)| {
@@ -110,7 +116,7 @@ impl View<'_> {
                 };
                 let computed = !global && search.scope == Scope::Base;
                 let readable = |name: &str| readable(name) || (computed && is_constructed(name));
-                (entry.dn().to_owned(), select(entry, search, &readable, domain_root))
+                (entry.dn().to_owned(), select(&entry, search, &readable, domain_root))
             })
             .collect();
         let at_root = base == components(&domain.dn());
@@ -236,6 +242,16 @@ fn referral(root: &[String], base: &str) -> Outcome {
 }
 
 /// The attributes of `entry` that the search asked for and may read.
+/// The entry as the global catalogue has it by now.
+fn catalogued(entry: &Entry) -> Cow<'_, Entry> {
+    let lagging = entry.values(LAGGING);
+    if lagging.is_empty() {
+        return Cow::Borrowed(entry);
+    }
+    let arrived = entry.values("servicePrincipalName").iter().filter(|spn| !lagging.contains(spn));
+    Cow::Owned(entry.clone().with("servicePrincipalName", arrived))
+}
+
 fn select(
     entry: &Entry,
     search: &Search,

@@ -102,6 +102,9 @@ pub struct AccountSpec {
     /// servicePrincipalName.
     #[serde(default)]
     pub spns: Vec<String>,
+    /// Those of them that the Global Catalog does not have yet.
+    #[serde(default)]
+    pub lagging_spns: Vec<String>,
     /// Further attributes, verbatim; they replace what the account would have by itself.
     #[serde(default)]
     pub attributes: BTreeMap<String, Values>,
@@ -115,6 +118,7 @@ impl AccountSpec {
             class: AccountClass::User,
             dns: None,
             spns: Vec::new(),
+            lagging_spns: Vec::new(),
             attributes: BTreeMap::new(),
         }
     }
