@@ -3,10 +3,13 @@
 
 use std::fmt::Write as _;
 
+use mssql_kerberos_exporter::metrics::Build;
 use mssql_kerberos_exporter::model::account::AccountKey;
 use mssql_kerberos_exporter::model::observed::FailureKind;
 use mssql_kerberos_exporter::refresh;
-use peers::ldap::Behaviour;
+use mssql_kerberos_exporter::report::{self, Detail};
+use mssql_kerberos_exporter::web::pages::landing;
+use peers::ldap::{Behaviour, escape_dn};
 use peers::scenario::Scenario;
 
 use crate::world::World;
@@ -79,4 +82,43 @@ async fn pages_and_ranges_are_followed_to_the_end() {
         "{:?}",
         world.running.controller().violations()
     );
+}
+
+/// The golden report and page of this scenario show the same names as text and as labels; here are the other two readers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_names_come_out_right_as_json_and_on_the_landing_page() {
+    let world = World::start("hostile_names");
+    let instance = "<img src=x onerror=alert(1)>&\"'\\";
+    let config = world.config_with(|yaml| {
+        let changed = yaml.replace("name: \"SQL01\"", &format!("name: {}", serde_json::json!(instance)));
+        assert_ne!(changed, yaml);
+        changed
+    });
+    let assessment = refresh::once(&config.parts()).await;
+    let json = report::json(&assessment, Detail::Full).unwrap();
+    assert!(!json.contains(|c: char| c.is_control() && c != '\n'), "{json}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["instances"][0]["name"], instance);
+    let rows = json["instances"][0]["spns"].as_array().unwrap();
+    for (port, sam) in [(1433, "svc&calc\u{202e}Z\u{fc}rich"), (1500, "svc\\x\nrm -rf /\\")] {
+        let spn = format!("MSSQLSvc/sql01.corp.contoso.com:{port}");
+        let row = rows.iter().find(|row| row["spn"] == spn.as_str()).unwrap();
+        let holder = &row["holders"][0];
+        assert_eq!(holder["name"], format!("CORP\\{sam}"));
+        // RFC 4514 2.4 escapes the backslash and the line break.
+        let dn = format!("CN={},CN=Users,DC=corp,DC=contoso,DC=com", escape_dn(sam));
+        assert_eq!(holder["dn"], dn);
+        assert!(!dn.contains('\n'), "{dn}");
+    }
+    // No command names any of them.
+    let findings = json["instances"][0]["findings"].as_array().unwrap();
+    let misplaced = findings.iter().find(|finding| finding["finding"] == "misplaced_spn").unwrap();
+    assert_eq!(misplaced["subjects"].as_array().unwrap().len(), 2);
+    assert!(!misplaced.to_string().contains("setspn"), "{misplaced:#}");
+
+    let build = Build { version: "0.0.0", revision: "test", rustc: "test", target: "test" };
+    let page = landing::page(&build, "", "/metrics", &assessment);
+    assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;&amp;"), "{page}");
+    assert!(!page.contains("<img") && !page.contains("svc"), "{page}");
+    assert_eq!(page.matches("<td>").count(), 2, "{page}");
 }

@@ -75,7 +75,14 @@ impl World {
 
     /// One assessment, as `check` makes it.
     pub(crate) async fn assess(&self) -> Assessment {
-        refresh::once(&self.config().parts()).await
+        let mut parts = self.config().parts();
+        if let Some(host) = &mut parts.host
+            && !self.scenario.hosts_file.is_empty()
+        {
+            host.hosts_file = self.folder.path().join("hosts");
+            std::fs::write(&host.hosts_file, self.scenario.hosts_file.join("\n")).unwrap();
+        }
+        refresh::once(&parts).await
     }
 }
 

@@ -7,7 +7,7 @@ import ipaddress
 import yaml
 
 TEXT, TEXTS, FREE = "text", "list of texts", "anything"
-ACCOUNT = {"name": TEXT, "class": TEXT, "dns": TEXT, "spns": TEXTS, "attributes": FREE}
+ACCOUNT = {"name": TEXT, "class": TEXT, "dns": TEXT, "spns": TEXTS, "lagging_spns": TEXTS, "attributes": FREE}
 DOMAIN = {"dns": TEXT, "netbios": TEXT, "accounts": [ACCOUNT], "controllers": [{"clock": TEXT, "down": TEXT}],
           "trust": {"direction": TEXT, "kind": TEXT, "attributes": TEXT, "encryption_types": TEXT}}
 SCENARIO = {
@@ -21,6 +21,7 @@ SCENARIO = {
         "rights started_seconds_ago clock properties connections tables").split()}],
     # For the exporter's tests; nothing of the lab follows from it.
     "instance_settings": TEXTS,
+    "hosts_file": TEXTS,
     "tickets": FREE,
     "keytab": FREE,
     "expect": {"verdicts": TEXTS, "findings": TEXTS},
@@ -123,5 +124,7 @@ def read(path):
         for key in ("controllers", "trust"):
             if key in forest:
                 raise Unsupported(f"{key}: of a lab they are what `up` made them")
+        if any(account.get("lagging_spns") for account in forest.get("accounts", [])):
+            raise Unsupported("lagging_spns: the one domain controller is the Global Catalog, nothing lags")
     return {"domain": None if main is None else domain(main, "corp.contoso.com", "CORP"),
             "trusting": [domain(d) for d in value.get("trusting", [])], "dns": answers}

@@ -68,6 +68,9 @@ pub struct Scenario {
     /// Lines of the exporter's configuration that belong to the first instance: `aliases: [...]`, `fqdn: ...`.
     #[serde(default)]
     pub instance_settings: Vec<String>,
+    /// Lines of the hosts file of the exporter's machine; only the loopback tests put one in its place.
+    #[serde(default)]
+    pub hosts_file: Vec<String>,
     /// Whether service tickets are asked for.
     #[serde(default)]
     pub tickets: Option<TicketSpec>,
