@@ -7,7 +7,7 @@ use std::time::Duration;
 use mssql_kerberos_exporter::sqlserver::queries::SESSION_SETUP;
 use peers::tds::Behaviour;
 
-use crate::world::World;
+use crate::world::{World, scenarios};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mssql-kerberos-exporter");
 
@@ -78,6 +78,26 @@ fn check_says_what_is_wrong_by_its_exit_code() {
         text(&output.stdout)
     );
     assert_eq!(world.running.servers[0].logins().len(), 1, "a refused login is offered once");
+}
+
+/// Every row of the scenario table: healthy and not applicable are 0, warning and critical 1, blind 3.
+#[test]
+fn check_of_every_scenario_ends_with_the_code_of_its_verdicts() {
+    let mut n_healthy = 0;
+    for name in scenarios() {
+        let world = World::start(&name);
+        let verdicts = &world.scenario.expect.as_ref().unwrap().verdicts;
+        let has = |wanted: &[&str]| verdicts.iter().any(|verdict| wanted.contains(&verdict.as_str()));
+        let code = match (has(&["broken", "degraded"]), has(&["unknown"])) {
+            (true, _) => 1,
+            (false, true) => 3,
+            (false, false) => 0,
+        };
+        n_healthy += usize::from(code == 0);
+        let output = with_config(&world, &["check"]);
+        assert_eq!(output.status.code(), Some(code), "{name}\n{}", text(&output.stdout));
+    }
+    assert!(n_healthy > 20, "{n_healthy} healthy rows");
 }
 
 #[test]

@@ -45,6 +45,8 @@ mod restraint;
 
 mod scenarios;
 
+mod sql_tls;
+
 #[cfg(feature = "gssapi")]
 mod statements;
 

@@ -24,6 +24,7 @@ const UNSUPPORTED: &[&str] = &[
     "domain_controller_down",
     "domain_controller_unreachable",
     "duplicate_across_domains",
+    "replication_lag",
     "trust_unusable",
     "trusted_forest",
 ];
@@ -295,6 +296,20 @@ fn differences(page: &str, report: &Value) -> Vec<String> {
         let own = ("mssql_instance", name);
         let verdict = instance["verdict"].as_str().unwrap();
         same(format!("{name} {verdict}"), sample(page, "verdict", &[own, ("verdict", verdict)]), Some(1.0));
+        let reported: BTreeSet<&str> = instance["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|finding| finding["finding"].as_str().unwrap())
+            .collect();
+        // What applies on the page and the report does not have at all.
+        for name_of in findings_of(page, name) {
+            same(
+                format!("{name} {name_of} in the report"),
+                Some(1.0),
+                reported.contains(&*name_of).then_some(1.0),
+            );
+        }
         for finding in instance["findings"].as_array().unwrap() {
             let label = ("finding", finding["finding"].as_str().unwrap());
             let subjects = finding["subjects"].as_array().map_or(0, Vec::len) as f64;
@@ -303,4 +318,36 @@ fn differences(page: &str, report: &Value) -> Vec<String> {
         }
     }
     different
+}
+
+/// The findings that apply to this instance on the page.
+fn findings_of(page: &str, instance: &str) -> Vec<String> {
+    let own = format!("mssql_instance=\"{}\"", instance.replace('\\', "\\\\"));
+    let lines =
+        page.lines().filter(|line| line.starts_with("mssql_kerberos_finding{") && line.contains(&own));
+    lines
+        .filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (_, rest) = series.split_once("finding=\"")?;
+            (value != "0").then(|| rest.split('"').next().unwrap_or_default().to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn a_finding_of_the_page_that_the_report_lacks_is_a_difference() {
+    let report = serde_json::json!({ "instances": [{
+        "name": "SQL01\\PROD", "verdict": "degraded", "spns": [],
+        "findings": [{ "finding": "missing_spn", "outcome": "applies", "subjects": [{}] }],
+    }] });
+    let line = |family: &str, labels: &str, value: u8| {
+        format!("mssql_kerberos_{family}{{mssql_instance=\"SQL01\\\\PROD\",{labels}}} {value}\n")
+    };
+    let page = line("verdict", "verdict=\"degraded\"", 1)
+        + &line("finding", "finding=\"missing_spn\",severity=\"warning\"", 1)
+        + &line("finding", "finding=\"clock_skew\",severity=\"warning\"", 0);
+    assert_eq!(differences(&page, &report), Vec::<String>::new());
+    let further = page + &line("finding", "finding=\"duplicate_spn\",severity=\"critical\"", 1);
+    let different = differences(&further, &report);
+    assert!(different.len() == 1 && different[0].contains("duplicate_spn"), "{different:?}");
 }
