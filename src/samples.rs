@@ -151,6 +151,7 @@ pub(crate) fn holder(sam: &str, spns: &[&str]) -> Holder {
     Holder {
         names: names(sam),
         spns: spns.iter().map(|text| spn(text)).collect(),
+        lagging: Vec::new(),
         upn: None,
         read_at_home: false,
     }
@@ -1078,6 +1079,12 @@ impl Bench {
                 let mut holder = holder(sam, &[]);
                 holder.spns.clone_from(spns);
                 self.at_its_home(&mut holder.names);
+                // As the directory gives it: who is in the Global Catalog has the SPNs that were read at home.
+                if let Some(home) = self.at_home.get(sam).filter(|_| !spns.is_empty()) {
+                    holder.lagging = home.iter().filter(|spn| !spns.contains(spn)).cloned().collect();
+                    holder.spns.clone_from(home);
+                    holder.read_at_home = true;
+                }
                 list.push(holder);
             }
         }

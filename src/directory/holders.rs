@@ -66,12 +66,16 @@ pub(super) fn holders(
         }
         let names = names(entry, forest)?;
         let home = at_home.get(&names.sid).filter(|home| has_readable_spns(home));
+        // Of a long list the catalog's entry may hold a part: what is not in that proves nothing.
+        let is_whole = entry.ranged("servicePrincipalName").is_none_or(|part| part.next.is_none());
+        let mut lagging = home.map(|home| wanted.spns(home)).filter(|_| is_whole).unwrap_or_default();
+        lagging.retain(|spn| !in_catalog.contains(spn));
         let spns = home.map_or(in_catalog, |home| wanted.spns(home));
         if spns.is_empty() && !is_shadow {
             continue;
         }
         let upn = entry.text("userPrincipalName").map(str::to_owned);
-        holders.insert(names.sid.clone(), Holder { names, spns, upn, read_at_home: home.is_some() });
+        holders.insert(names.sid.clone(), Holder { names, spns, lagging, upn, read_at_home: home.is_some() });
     }
     Ok(holders.into_values().collect())
 }
@@ -235,6 +239,23 @@ mod tests {
         assert_eq!(found(&entries, &[entry(1, &[])]), Ok(vec![("svc1".into(), vec![HELD.into()], false)]));
         let held = entry(1, &[("servicePrincipalName", &[HELD])]);
         assert_eq!(found(&entries, &[held]), Ok(vec![("svc1".into(), vec![HELD.into()], true)]));
+    }
+
+    #[test]
+    fn what_the_catalog_has_not_yet_lags() {
+        let other = "MSSQLSvc/sql1.corp.contoso.com:1500";
+        let lagging = |in_catalog: &[&str], ranged: bool| {
+            let name = if ranged { "servicePrincipalName;range=0-0" } else { "servicePrincipalName" };
+            let question = question();
+            let wanted = Wanted::new(&question, &BTreeSet::new());
+            let home = entry(1, &[("servicePrincipalName", &[HELD, other])]);
+            let at_home = BTreeMap::from([(home.sid().unwrap(), home)]);
+            let found = holders(&wanted, &[entry(1, &[(name, in_catalog)])], &forest(), &at_home).unwrap();
+            found[0].lagging.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(lagging(&[HELD, other], false), Vec::<String>::new());
+        assert_eq!(lagging(&[other], false), [HELD]);
+        assert_eq!(lagging(&[other], true), Vec::<String>::new());
     }
 
     #[test]

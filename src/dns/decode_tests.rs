@@ -185,7 +185,9 @@ fn services_are_sorted_by_priority_then_chance() {
 /// Priority, weight and random number of a, b, c … → order. Where numbers are alike the weight decides.
 #[test]
 fn the_choice_among_targets() {
-    let table: [(&[(u16, u16, f64)], &str); 8] = [
+    /// Priority, weight, random number.
+    type Drawn = (u16, u16, f64);
+    let table: [(&[Drawn], &str); 8] = [
         (&[(0, 100, 0.5), (0, 100, 0.6)], "ba"),
         (&[(0, 100, 0.6), (0, 100, 0.5)], "ab"),
         // A lower priority is never asked before a higher one, however heavy and lucky.

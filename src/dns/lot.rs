@@ -13,15 +13,16 @@ impl Lot {
         Self(fastrand::u64(..))
     }
 
-    /// The number of each target, above 0 and at most 1.
+    /// The number of each target, above 0 and at most 1. A host has one for all its services, so that its directory and its
+    /// Global Catalog are chosen together: `directory.max_servers` counts hosts.
     pub(super) fn of(self) -> impl Fn(&Target) -> f64 {
         move |target| {
             // FNV-1a, 64 bits; the generator behind it spreads what the hash leaves close together.
-            let name = target.host.as_str().bytes().chain(target.port.to_be_bytes());
-            let hash = name.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            let octets = self.0.to_le_bytes().into_iter().chain(target.host.as_str().bytes()).chain([0; 2]);
+            let hash = octets.fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
+                (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
             });
-            1.0 - fastrand::Rng::with_seed(hash ^ self.0.rotate_left(17)).f64()
+            1.0 - fastrand::Rng::with_seed(hash).f64()
         }
     }
 }

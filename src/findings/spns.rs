@@ -201,6 +201,9 @@ impl Held {
                     Ok(false) => Ours::Abroad,
                     Err(gap) => Ours::Doubtful(gap),
                 };
+            } else if found.iter().any(|holder| holder.names.sid == *sid && holder.lagging.contains(spn)) {
+                // The Global Catalog has the account, with another of its SPNs, and not this one.
+                ours = Ours::Lagging;
             }
         }
         Ok(Self { holders, ours })

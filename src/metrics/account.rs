@@ -70,8 +70,14 @@ fn status(view: &View<'_>, rows: &mut Rows) {
         return;
     }
     let now = view.assessment.at.unix_seconds();
-    let flags = if super::findings::outcome(view, "local_account") == Some(Outcome::Applies) {
+    let applies = |finding| super::findings::outcome(view, finding) == Some(Outcome::Applies);
+    // That finding is about the account of the service entry, this family about the one that the process runs as.
+    let is_configured =
+        matches!((&picture.account, &picture.configured), (Ok(own), Ok(entry)) if own.key == entry.key);
+    let flags = if applies("local_account") {
         vec![("local", Ok(true))]
+    } else if applies("account_not_found") && is_configured {
+        vec![("not_found", Ok(true))]
     } else {
         flags(picture, now)
     };

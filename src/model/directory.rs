@@ -195,6 +195,8 @@ pub struct Holder {
     pub names: AccountNames,
     /// Those of its SPNs that were asked for or have a host asked for.
     pub spns: Vec<Spn>,
+    /// Those of them that a domain controller of its own domain has and the Global Catalog has not yet.
+    pub lagging: Vec<Spn>,
     /// `userPrincipalName`.
     pub upn: Option<String>,
     /// Whether `spns` were read on a domain controller of its own domain, which beats the Global Catalog.

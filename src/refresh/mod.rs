@@ -158,6 +158,8 @@ impl Refresh {
         self.board.write(|evidence| *evidence = handover::evidence(&before, &known, &wanted, parts.blank()));
         self.gate.pardon();
         let tallies = handover::tallies(&before, &known);
+        // In force before anybody is told so.
+        self.latest.send_replace(Arc::new(look(&parts.settings, &self.board)));
         self.run(wanted, |name| tallies.get(name).cloned().unwrap_or_default());
         self.assembler = assembler(parts, &self.board, &self.questions, &self.latest);
     }

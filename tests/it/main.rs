@@ -43,6 +43,8 @@ mod prometheus;
 
 mod refresh;
 
+mod reload;
+
 mod restraint;
 
 mod scenarios;

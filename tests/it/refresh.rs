@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use mssql_kerberos_exporter::findings::verdict::Verdict;
 use mssql_kerberos_exporter::model::evidence::{Evidence, Slot};
-use mssql_kerberos_exporter::model::host::HostName;
 use mssql_kerberos_exporter::model::observed::FailureKind;
-use mssql_kerberos_exporter::model::settings::{Alias, Settings};
 use mssql_kerberos_exporter::pipeline::Assessment;
 use mssql_kerberos_exporter::refresh::{Intervals, Parts, Refresh};
 use peers::dns::DnsBehaviour;
@@ -19,12 +17,12 @@ use peers::tds::Behaviour;
 
 use crate::world::{World, page, until};
 
-const fn seconds(n: u64) -> Duration {
+pub(crate) const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
 /// Everything once a second, deadlines of a second.
-fn parts(world: &World) -> Parts {
+pub(crate) fn parts(world: &World) -> Parts {
     let mut parts = world.config().parts();
     parts.intervals = Intervals {
         sqlserver: seconds(1),
@@ -46,11 +44,11 @@ fn parts(world: &World) -> Parts {
     parts
 }
 
-fn verdict(assessment: &Assessment) -> Verdict {
+pub(crate) fn verdict(assessment: &Assessment) -> Verdict {
     assessment.instances[0].verdict
 }
 
-fn is_up<Q, F>(slot: &Slot<Q, F>) -> bool {
+pub(crate) fn is_up<Q, F>(slot: &Slot<Q, F>) -> bool {
     slot.is_up() == Some(true)
 }
 
@@ -133,49 +131,6 @@ async fn a_new_port_is_judged_within_ten_seconds() {
         page(a).classic.contains("spn=\"MSSQLSvc/sql01.corp.contoso.com:1500\",kind=\"instance\",requirement=\"required\",status=\"missing\"} 1")
     })
     .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_alias_is_judged_within_ten_seconds_of_its_reload() {
-    let world = World::start("healthy");
-    let mut before = parts(&world);
-    // Only the grown question can bring the answers.
-    before.intervals.directory = seconds(100);
-    before.intervals.dns = seconds(100);
-    let mut refresh = Refresh::start(&before);
-    let mut latest = refresh.latest();
-    let settled =
-        crate::world::until_within(&mut latest, "healthy", seconds(60), |a| verdict(a) == Verdict::Healthy)
-            .await;
-    let attempts = |a: &Assessment| {
-        let slots = &a.evidence.instances[0];
-        (slots.sqlserver.attempts, slots.connections.attempts, a.evidence.directory.attempts)
-    };
-    let mut after = before.clone();
-    let mut settings = Settings::clone(&before.settings);
-    let alias = HostName::parse("sales.corp.contoso.com").unwrap();
-    settings.instances[0].aliases.push(Alias { host: alias, port: None });
-    after.settings = Arc::new(settings);
-    refresh.reload(&after).await;
-    let judged = crate::world::until_within(&mut latest, "the alias has no SPN", seconds(10), |a| {
-        page(a).classic.contains("spn=\"MSSQLSvc/sales.corp.contoso.com:1433\",kind=\"alias\",requirement=\"recommended\",status=\"missing\"} 1")
-    })
-    .await;
-    // Nothing was asked anew but for the alias, and nothing counted anew.
-    let (was, is) = (attempts(&settled), attempts(&judged));
-    assert!(is.0 >= was.0 && is.1 >= was.1 && is.2 > was.2, "{was:?} {is:?}");
-    assert_eq!(world.running.servers[0].max_open_connections(), 1, "the same connection");
-    assert_eq!(world.running.servers[0].logins().len(), 1, "the same connection");
-
-    // Another way to the same instance: a new connection after the old one, counters go on.
-    let mut moved = after.clone();
-    moved.instances[0].timeout = seconds(2);
-    refresh.reload(&moved).await;
-    crate::world::until(&mut latest, "asked anew", |a| {
-        attempts(a).0 > is.0 && is_up(&a.evidence.instances[0].connections)
-    })
-    .await;
-    assert_eq!(world.running.servers[0].max_open_connections(), 1, "never two connections");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -319,15 +274,15 @@ async fn a_refused_login_is_offered_once() {
 async fn hostile_answers_of_a_sql_server_are_failures_and_pass() {
     let world = World::start("healthy");
     let mut parts = parts(&world);
-    // An answer without end is to be seen through before the deadline.
+    // An answer without end is to be seen through before the deadline, on a busy machine too.
     for instance in &mut parts.instances {
-        instance.timeout = seconds(5);
+        instance.timeout = seconds(60);
     }
     let refresh = Refresh::start(&parts);
     let mut latest = refresh.latest();
     until(&mut latest, "healthy", |a| verdict(a) == Verdict::Healthy).await;
     let server = &world.running.servers[0];
-    let limit = seconds(60);
+    let limit = seconds(120);
     let failure = |a: &Assessment| {
         let slots = &a.evidence.instances[0];
         [slots.sqlserver.latest.as_ref(), slots.connections.latest.as_ref()]
@@ -344,27 +299,42 @@ async fn hostile_answers_of_a_sql_server_are_failures_and_pass() {
         (Behaviour::CutQueryAfter(20), FailureKind::Malformed),
         // Closed between two messages.
         (Behaviour::DropAtQuery, FailureKind::Unreachable),
-        (Behaviour::HangAtQuery, FailureKind::Timeout),
-        (Behaviour::HangAtLogin, FailureKind::Timeout),
     ] {
         let what = format!("{behaviour:?}");
         server.set_behaviour(behaviour);
-        // The session at hand ends with its next answer; only a login that hangs needs a new one.
-        if kind == FailureKind::Timeout {
-            server.kill_sessions();
-        }
-        let is_of_kind = |a: &Arc<Assessment>| failure(a).is_some_and(|failure| failure.kind == kind);
         let seen = crate::world::until_within(&mut latest, &what, limit, |a| failure(a).is_some()).await;
-        if kind == FailureKind::Timeout {
-            // A session that was killed is lost first.
-            crate::world::until_within(&mut latest, &what, limit, is_of_kind).await;
-        } else {
-            let failure = failure(&seen).unwrap();
-            assert_eq!(failure.kind, kind, "{what}: {}", failure.text);
-        }
+        let failed = failure(&seen).unwrap();
+        assert_eq!(failed.kind, kind, "{what}: {}", failed.text);
         server.set_behaviour(Behaviour::Normal);
         crate::world::until_within(&mut latest, &format!("healthy after {what}"), limit, |a| {
             verdict(a) == Verdict::Healthy && failure(a).is_none()
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sql_server_that_hangs_is_a_timeout_and_passes() {
+    let world = World::start("healthy");
+    let refresh = Refresh::start(&parts(&world));
+    let mut latest = refresh.latest();
+    until(&mut latest, "healthy", |a| verdict(a) == Verdict::Healthy).await;
+    let server = &world.running.servers[0];
+    for behaviour in [Behaviour::HangAtQuery, Behaviour::HangAtLogin] {
+        let what = format!("{behaviour:?}");
+        server.set_behaviour(behaviour);
+        // A session that is open would go on; that it is lost comes first.
+        server.kill_sessions();
+        until(&mut latest, &what, |a| {
+            let latest = a.evidence.instances[0].sqlserver.latest.as_ref();
+            latest
+                .and_then(|attempt| attempt.failure.as_ref())
+                .is_some_and(|f| f.kind == FailureKind::Timeout)
+        })
+        .await;
+        server.set_behaviour(Behaviour::Normal);
+        until(&mut latest, &format!("healthy after {what}"), |a| {
+            verdict(a) == Verdict::Healthy && is_up(&a.evidence.instances[0].sqlserver)
         })
         .await;
     }

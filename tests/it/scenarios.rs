@@ -48,13 +48,11 @@ async fn every_scenario_is_judged_as_its_file_says() {
 
 /// Findings that no scenario shows, and where they are shown instead.
 const NOT_SHOWN: &[(&str, &str)] = &[
-    ("account_not_found", "the account of a scenario that cannot be seen may be hidden: tables of the rule"),
     ("dns_address_not_listening", "takes an interface of this machine beside loopback: tables of the rule"),
     ("exporter_credentials_rejected", "a refused login is a change while running: refresh.rs, lab/binds.rs"),
     ("exporter_overprivileged", "the peers give their reader no right to write: tables of the rule"),
     ("extended_protection_blocks_alias", "a fact of a Windows host's registry: tables of the rule"),
     ("outside_forest", "a scenario's configuration names every forest in directory.also: tables of the rule"),
-    ("service_account_changed_pending_restart", "a fact of a Windows host's processes: tables of the rule"),
     ("stale_spn", "takes a Windows host's own list of instances: tables of the rule"),
     (
         "wrong_dns_suffix",

@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
     meaning: "The service account holds an SPN of this host for a port or instance that no instance of this host \
               serves. It does no harm until another service wants it.",
     seen: "The account's own servicePrincipalName, unchanged for a day, against every instance that the registry of this \
-           host lists. Unknown where that list is not at hand, or where an instance of it is not in the configuration.",
+           host lists. Not judged where that list is not at hand, or where an instance of it is not in the configuration.",
     repair: "Ask the owner of the account; another host that takes over this name may need it.",
     source: "https://learn.microsoft.com/windows-server/administration/windows-commands/setspn",
     check,
@@ -94,8 +94,10 @@ struct ServedHere<'a> {
 
 impl<'a> ServedHere<'a> {
     fn of(case: &Case<'a>) -> Known<Self> {
+        // Elsewhere than on its Windows host nobody can know: no blind spot that somebody could mend, and no reason to page
+        // anybody about a leftover that does no harm.
         let unlisted = |why: &str| {
-            Gap::peer_failed(format!(
+            Gap::not_applicable(format!(
                 "which instances this host has besides the configured ones is not known: {why}"
             ))
         };
@@ -127,7 +129,7 @@ impl<'a> ServedHere<'a> {
                     self.watched.iter().any(|name| engine.instance.eq_ignore_ascii_case(name))
                 };
                 match self.engines.iter().find(|engine| !is_watched(engine)) {
-                    Some(other) => Err(Gap::peer_failed(format!(
+                    Some(other) => Err(Gap::disabled(format!(
                         "which ports instance {} of this host serves is not known; add it to instances",
                         other.instance
                     ))),
@@ -186,24 +188,24 @@ mod tests {
     }
 
     #[test]
-    fn unknown_unless_every_instance_of_the_host_is_known() {
+    fn never_claimed_unless_every_instance_of_the_host_is_known() {
         let judge = |bench: Bench| bench.judge(&super::RULE);
         let unlisted = listed(&[]).with(|bench| {
             bench.machine.engines = Err(Gap::not_applicable("only a Windows host has a registry"));
         });
-        assert_eq!(judge(unlisted), Seen::unknown());
+        assert_eq!(judge(unlisted), Seen::not_applicable());
         let elsewhere = listed(&["MSSQLSERVER"]).with(|bench| {
             let own = bench.instance.own_session.as_mut().unwrap();
             own.client_address = Some("10.77.1.9".parse().unwrap());
             own.local_address = Some("10.77.0.11".parse().unwrap());
         });
-        assert_eq!(judge(elsewhere), Seen::unknown());
+        assert_eq!(judge(elsewhere), Seen::not_applicable());
         // Three instances with one account, one of them looked at: a port may be one of the other two's.
         let three = || listed(&["MSSQLSERVER", "SALES", "HR"]);
-        assert_eq!(judge(three()), Seen::unknown());
+        assert_eq!(judge(three()), Seen::not_applicable());
         // A name tells its instance: that one is listed, and this one is not.
         let named = ["MSSQLSvc/sql01.corp.contoso.com:hr", "MSSQLSvc/sql01.corp.contoso.com:gone"];
-        assert_eq!(judge(three().spns("svc_sql", &named)), Seen::applies(&[named[1]]).and_unknown());
+        assert_eq!(judge(three().spns("svc_sql", &named)), Seen::applies(&[named[1]]));
         let second = |name: &'static str, port: u16| {
             listed(&["MSSQLSERVER", "SALES"]).second_instance(move |instance| {
                 instance.properties.instance_name = Some(name.into());
@@ -212,7 +214,7 @@ mod tests {
         };
         assert_eq!(judge(second("SALES", 1500)), Seen::applies(&[OLD]));
         assert_eq!(judge(second("SALES", 49_152)), Seen::clear());
-        assert_eq!(judge(second("OTHER", 1500)), Seen::unknown());
+        assert_eq!(judge(second("OTHER", 1500)), Seen::not_applicable());
     }
 
     #[test]
