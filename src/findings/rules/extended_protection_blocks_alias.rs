@@ -5,7 +5,7 @@ use crate::expected::SpnKind;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::machine::ExtendedProtection;
-use crate::model::spn::Spn;
+use crate::model::spn::{Spn, Tail};
 
 pub(super) const RULE: Rule = Rule {
     name: "extended_protection_blocks_alias",
@@ -34,9 +34,16 @@ fn check(case: &Case<'_>) -> Judged {
         Err(gap) => Judged::from(gap),
         Ok((None, others)) => Judged::each(Ok(others), "no alias and no listener", |_| Ok(None)),
         Ok((Some(accepted), others)) => Judged::each(Ok(others), "no alias and no listener", |spn| {
-            Ok((!accepted.contains(&spn.expected.spn)).then(|| subject(&spn.expected.spn)))
+            Ok((!is_accepted(&accepted, &spn.expected.spn)).then(|| subject(&spn.expected.spn)))
         }),
     }
+}
+
+/// The list is one of names: an entry without a port is taken for each port of its host, as no doubt is worth a false alarm.
+fn is_accepted(accepted: &[Spn], spn: &Spn) -> bool {
+    accepted.iter().any(|entry| {
+        entry == spn || entry.is_engine() && entry.tail() == Tail::None && entry.host() == spn.host()
+    })
 }
 
 fn subject(spn: &Spn) -> Subject {
@@ -67,6 +74,8 @@ mod tests {
         };
         assert_eq!(judge(required(&[])), Seen::applies(&[ALIAS]));
         assert_eq!(judge(required(&[ALIAS])), Seen::clear());
+        assert_eq!(judge(required(&["MSSQLSvc/sales.corp.contoso.com"])), Seen::clear());
+        assert_eq!(judge(required(&["MSSQLSvc/sales.corp.contoso.com:1500"])), Seen::applies(&[ALIAS]));
         assert_eq!(judge(Bench::new().alias("sales.corp.contoso.com", None).engine(|_| {})), Seen::clear());
         assert_eq!(judge(Bench::new().engine(|_| {})), Seen::not_applicable());
         let hidden = required(&[]).engine(|engine| engine.extended_protection = Err(Bench::refused()));

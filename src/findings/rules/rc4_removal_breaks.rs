@@ -16,8 +16,8 @@ pub(super) const RULE: Rule = Rule {
               get no ticket.",
     seen: "msDS-SupportedEncryptionTypes without AES; or without a setting that helps while the password is older than the \
            domain's AES keys (the group Read-only Domain Controllers dates them), or a KDC names no AES key of the account \
-           (only with `ticket.ask_service_accounts`; its word beats the dates), or the KDC answered an offer of AES with an \
-           RC4 ticket. The same of krbtgt, by the date of its password, where that can be read.",
+           (only with `ticket.ask_service_accounts`; its word beats the dates), or a KDC issued a ticket with \
+           RC4 after it had refused AES, or although the account names AES. The same of krbtgt, by the date of its password, where that can be read.",
     repair: "Where the account probably has no AES keys, set a new password first, which makes them; then let the account \
              allow AES. Computers and managed accounts change their password by themselves. Never bring RC4 back.",
     source: "https://learn.microsoft.com/windows-server/security/kerberos/detect-remediate-rc4-kerberos",
@@ -70,23 +70,12 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
     if !has_aes {
         return Ok(Some(lines(subject).then_all(remedy)));
     }
-    let granted = case.granted().unwrap_or_default();
-    let weak = granted.iter().find(|(_, granted)| granted.encryption_type.is_weak());
-    let has_none = granted.iter().all(|(_, granted)| granted.encryption_type.is_weak());
-    match (&keys, weak.filter(|_| has_none)) {
-        (Ok(Keys::ProbablyAbsent { .. }), _) => Ok(Some(lines(subject).then_all(remedy))),
-        // It names no type: that the KDC uses RC4 by default says nothing of its keys.
-        (Ok(Keys::Present) | Err(_), Some((spn, granted))) => {
-            let text = format!(
-                "{} issued a ticket for {} with {}: probably its default for an account that names no type",
-                granted.kdc,
-                spn.label(),
-                granted.encryption_type
-            );
-            Ok(Some(subject.line(text).then_all(remedy)))
-        }
-        (Ok(Keys::Present), None) => Ok(None),
-        (Err(gap), None) => Err(gap.clone()),
+    match keys {
+        Ok(Keys::ProbablyAbsent { .. }) => Ok(Some(lines(subject).then_all(remedy))),
+        // It has AES keys, whatever the KDC uses today: for an account that names no type that is its default, which the
+        // updates of 2026 turn from RC4 into AES (KB5073381). An RC4 ticket of today is `weak_encryption`.
+        Ok(Keys::Present) => Ok(None),
+        Err(gap) => Err(gap),
     }
 }
 
@@ -171,10 +160,7 @@ mod tests {
         };
         let applies = || Seen::applies(&["CORP\\svc_sql"]);
         for bits in [None, Some(0x1c)] {
-            let rc4 = || types(bits).ticket_granted(PORT, 23, 2);
-            assert_eq!(rc4().judge(&RULE), applies(), "{bits:?}");
-            // Where the dates are not known it tells as well, and a ticket with AES tells that all is well.
-            assert_eq!(rc4().no_policy().judge(&RULE), applies(), "{bits:?}");
+            // A ticket with AES tells that all is well, also where the dates are not known.
             let aes = || types(bits).ticket_granted(PORT, 18, 2);
             assert_eq!(aes().judge(&RULE), Seen::clear(), "{bits:?}");
             assert_eq!(aes().old_password().judge(&RULE), Seen::clear(), "{bits:?}");
@@ -182,7 +168,15 @@ mod tests {
             // AES refused, and RC4 not offered yet: not told.
             assert_eq!(types(bits).ticket_refused(PORT, 14).judge(&RULE), Seen::clear(), "{bits:?}");
         }
-        let finding = types(None).old_password().ticket_granted(PORT, 23, 2).finding(&RULE);
+        // One with RC4 for an account that names AES tells that it has no key for it, and one for an account that names no type
+        // tells nothing: that is the KDC's default, which the updates of 2026 turn into AES.
+        let rc4 = |bits| types(bits).ticket_granted(PORT, 23, 2);
+        assert_eq!(rc4(Some(0x1c)).judge(&RULE), applies());
+        assert_eq!(rc4(Some(0x1c)).no_policy().judge(&RULE), applies());
+        assert_eq!(rc4(None).judge(&RULE), Seen::clear());
+        assert_eq!(rc4(None).no_policy().judge(&RULE), Seen::unknown());
+        assert_eq!(rc4(None).old_password().judge(&RULE), applies());
+        let finding = rc4(Some(0x1c)).old_password().finding(&RULE);
         let probably = |line: &&String| line.contains("probably");
         assert_eq!(finding.subjects[0].evidence.iter().filter(probably).count(), 2, "{finding:?}");
         // AES alone is allowed: no RC4 ticket of today changes that.
@@ -200,8 +194,6 @@ mod tests {
         assert_eq!(steps(types(Some(4)).no_policy()), ["NewPassword", "UseAes"]);
         assert_eq!(steps(types(None).old_password()), ["NewPassword", "UseAes"]);
         assert_eq!(steps(types(Some(0x1c)).old_password()), ["NewPassword"]);
-        // AES alone was offered: the KDC uses its default, RC4, for an account that names no type and has AES keys.
-        assert_eq!(steps(types(None).ticket_granted(PORT, 23, 2)), ["UseAes"]);
         assert_eq!(steps(types(Some(0x1c)).ticket_granted(PORT, 23, 2)), ["NewPassword"]);
     }
 
