@@ -214,27 +214,33 @@ pub(crate) fn trust(partner: &str, netbios_name: &str) -> Trust {
     }
 }
 
+fn first_kdc(realm: &str) -> Teller {
+    Teller::Kdc(host(&format!("dc1.{realm}")))
+}
+
+/// The first KDC of this realm refuses.
+fn refusal(realm: &str, code: u32) -> Refusal {
+    Refusal {
+        error: KerberosError(code),
+        realm: host(realm),
+        kdc: first_kdc(realm),
+        text: None,
+        clock: Some(clock()),
+        second: None,
+    }
+}
+
 /// What both ends say of the trust to `partner.example`: the error of ours and that of the other one, where they refuse.
 pub(crate) fn crossing(issued: Option<u32>, accepted: Option<u32>) -> TrustPath {
-    let said = |realm: &str, error: Option<u32>| {
-        let (kdc, realm) = (Teller::Kdc(host(&format!("dc1.{realm}"))), host(realm));
-        match error {
-            None => Ticket::Granted(Granted {
-                encryption_type: EncryptionType::AES256,
-                key_version: None,
-                realm,
-                kdc,
-                seconds: 0.01,
-            }),
-            Some(code) => Ticket::Refused(Refusal {
-                error: KerberosError(code),
-                realm,
-                kdc,
-                text: None,
-                clock: Some(clock()),
-                second: None,
-            }),
-        }
+    let said = |realm: &str, error: Option<u32>| match error {
+        None => Ticket::Granted(Granted {
+            encryption_type: EncryptionType::AES256,
+            key_version: None,
+            realm: host(realm),
+            kdc: first_kdc(realm),
+            seconds: 0.01,
+        }),
+        Some(code) => Ticket::Refused(refusal(realm, code)),
     };
     TrustPath {
         via: Vec::new(),
@@ -685,27 +691,12 @@ impl Bench {
 
     /// The KDC refuses this SPN with this error.
     pub(crate) fn ticket_refused(self, text: &str, code: u32) -> Self {
-        let ticket = Ticket::Refused(Refusal {
-            error: KerberosError(code),
-            realm: host("corp.contoso.com"),
-            kdc: Teller::Kdc(host("dc1.corp.contoso.com")),
-            text: None,
-            clock: Some(clock()),
-            second: None,
-        });
-        self.ticket(text, ticket)
+        self.ticket(text, Ticket::Refused(refusal("corp.contoso.com", code)))
     }
 
     /// `ticket.ask_service_accounts`: a KDC refuses a logon in the name of this account, and names these keys.
     pub(crate) fn client_refused(self, sam: &str, code: u32, keys: &[i32]) -> Self {
-        let refusal = Refusal {
-            error: KerberosError(code),
-            realm: host("corp.contoso.com"),
-            kdc: Teller::Kdc(host("dc1.corp.contoso.com")),
-            text: None,
-            clock: Some(clock()),
-            second: None,
-        };
+        let refusal = refusal("corp.contoso.com", code);
         let keys = keys.iter().copied().map(EncryptionType).collect();
         self.client(sam, ClientAnswer::Refused { refusal, keys })
     }

@@ -428,7 +428,16 @@ def _tickets_and_names(board):
                     Column("Value #D", "Key version", width=110, empty="–"),
                 ],
                 sort=("SPN", False),
-                width=16,
+                width=14,
+            )
+        )
+        .with_panel(
+            rows(
+                "The account at the KDC",
+                "What a KDC answers to a logon as the service account without a proof; KDC_ERR_PREAUTH_REQUIRED is the usual one. Asked only with ticket.ask_service_accounts.",
+                _one("service_account_kdc_answer_info"),
+                [Column("code", "Answer")],
+                width=4,
             )
         )
         .with_panel(
@@ -438,7 +447,7 @@ def _tickets_and_names(board):
                 _one("ticket_duration_seconds"),
                 "ticket",
                 unit=units.Seconds,
-                width=8,
+                width=6,
             )
         )
         .with_row(row("Names"))

@@ -52,8 +52,10 @@ impl Layers {
         file: Option<File>,
         environment: &[(OsString, OsString)],
         flags: &Flags,
+        local_instances: &[String],
     ) -> Result<Self, (Place, String)> {
-        let defaults = Value::serialize(Raw::default()).map_err(|e| (Place::Default, e.to_string()))?;
+        let raw = Raw::on_a_host_with(local_instances);
+        let defaults = Value::serialize(&raw).map_err(|e| (Place::Default, e.to_string()))?;
         let everywhere = key_paths(&defaults);
         let mut misplaced = Vec::new();
         let mut values: Vec<(Place, Dict)> = Vec::new();
@@ -78,7 +80,7 @@ impl Layers {
             (Place::Flag(flag.to_owned()), figment::util::nest(key, value).into_dict().unwrap_or_default())
         }));
         let mut places = Vec::new();
-        let mut figment = Figment::from(Serialized::defaults(Raw::default()));
+        let mut figment = Figment::from(Serialized::defaults(&raw));
         for (place, dict) in values {
             figment = figment.merge(Layer { index: places.len(), dict });
             places.push(place);

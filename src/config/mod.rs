@@ -96,6 +96,8 @@ pub struct Sources<'a> {
     pub environment: Vec<(OsString, OsString)>,
     /// The command line.
     pub flags: &'a Flags,
+    /// Names of the instances installed on this host: those that are looked at unless the configuration names others.
+    pub local_instances: Vec<String>,
     /// Names of all findings, for `accept`.
     pub findings: &'a [&'a str],
 }
@@ -103,7 +105,13 @@ pub struct Sources<'a> {
 impl<'a> Sources<'a> {
     /// Those of this process.
     pub fn of_process(flags: &'a Flags, findings: &'a [&'a str]) -> Self {
-        Self { default_file: default_file(), environment: std::env::vars_os().collect(), flags, findings }
+        Self {
+            default_file: default_file(),
+            environment: std::env::vars_os().collect(),
+            flags,
+            local_instances: host::local_instances(),
+            findings,
+        }
     }
 }
 
@@ -124,7 +132,7 @@ pub fn default_file() -> PathBuf {
 pub fn load(sources: &Sources<'_>) -> Result<Config, Errors> {
     let file = read_file(sources)?;
     let path = file.as_ref().map(|file| file.path.clone());
-    let layers = layers::Layers::merge(file, &sources.environment, sources.flags)
+    let layers = layers::Layers::merge(file, &sources.environment, sources.flags, &sources.local_instances)
         .map_err(|(place, text)| single(place, text))?;
     let (config, mut problems) = checked::check(&layers, path, sources.findings);
     // What lost a neighbour to a mistake of shape is not judged: the default that stands in was not meant.

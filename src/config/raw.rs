@@ -1,6 +1,7 @@
 //! The configuration as written: every key that this version has, with its default. Says nothing about
 //! which values make sense together; that is `checked`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::period::Period;
 use crate::cli::{LogFormat, LogLevel};
 use crate::model::settings::{AccountLabel, Thresholds as JudgeThresholds};
-use crate::sqlserver::Encryption;
+use crate::sqlserver::{Address, Encryption};
 
 /// Keys that are planned and that this version does not have. Each is refused by name, so that nobody relies on what does nothing.
 pub(super) const NOT_YET: &[&str] = &["services", "logins", "web.config_file"];
@@ -77,6 +78,30 @@ section! {
         labels: Labels = Labels::default(),
     }
 }
+
+impl Raw {
+    /// The defaults on a host on which instances of these names are installed: all of them, each under the address that finds it
+    /// (SQL Browser tells the port of a named one). A name that is none is left out.
+    pub(super) fn on_a_host_with(local_instances: &[String]) -> Self {
+        let mut raw = Self::default();
+        let addresses = local_instances.iter().map(|name| match name.as_str() {
+            name if name.eq_ignore_ascii_case(DEFAULT_INSTANCE) => LOCALHOST.to_owned(),
+            name => format!("{LOCALHOST}\\{name}"),
+        });
+        let found: BTreeSet<String> = addresses.filter(|text| Address::parse(text).is_ok()).collect();
+        if !found.is_empty() {
+            raw.instances =
+                found.into_iter().map(|address| Instance { address, ..Instance::default() }).collect();
+        }
+        raw
+    }
+}
+
+/// Where the default instance is unless somebody says otherwise.
+const LOCALHOST: &str = "localhost";
+
+/// What the registry calls a default instance.
+const DEFAULT_INSTANCE: &str = "MSSQLSERVER";
 
 section! {
     Web {

@@ -47,6 +47,15 @@ impl Default for Settings {
     }
 }
 
+/// Names of the SQL Server instances installed on this host, as its registry lists them (`MSSQLSERVER` is the default one). Empty
+/// where there is no such list, or it cannot be read.
+pub fn local_instances() -> Vec<String> {
+    #[cfg(windows)]
+    return windows::instance_names();
+    #[cfg(not(windows))]
+    Vec::new()
+}
+
 /// What each kind of system keeps elsewhere.
 struct Own {
     fqdn: Known<HostName>,

@@ -23,13 +23,23 @@ pub(super) fn own() -> Own {
     Own { fqdn, domain, engines: engines() }
 }
 
-fn engines() -> Known<Vec<Engine>> {
+/// The instances of this host by their names.
+pub(super) fn instance_names() -> Vec<String> {
+    listed().unwrap_or_default().into_iter().map(|(instance, _)| instance).collect()
+}
+
+/// Each instance with its ID. Without the list nobody has installed SQL Server here, which is known and no gap.
+fn listed() -> Known<Vec<(String, Value)>> {
     let list = registry::list_of_instances();
-    // Without the list nobody has installed SQL Server here, which is known and no gap.
     let Some(key) = open(&list)? else { return Ok(Vec::new()) };
     let Some(instances) = answer(&list, key.values())? else { return Ok(Vec::new()) };
+    Ok(instances.map(|(instance, id)| (instance, decoded(&id))).collect())
+}
+
+fn engines() -> Known<Vec<Engine>> {
+    let instances = listed()?;
     let services = Services::of_this_host();
-    Ok(instances.map(|(instance, id)| engine(&services, instance, &decoded(&id))).collect())
+    Ok(instances.into_iter().map(|(instance, id)| engine(&services, instance, &id)).collect())
 }
 
 fn engine(services: &Known<Services>, instance: String, id: &Value) -> Engine {

@@ -29,13 +29,20 @@ fn load_with(flags: &[&str], environment: &[(&str, &str)]) -> Result<Config, Err
     load_flags(&arguments.flags, environment)
 }
 
-fn load_flags(flags: &Flags, environment: &[(&str, &str)]) -> Result<Config, Errors> {
-    load(&Sources {
+/// No file, no variable, no instance on this host.
+fn sources(flags: &Flags) -> Sources<'_> {
+    Sources {
         default_file: PathBuf::from("tests/fixtures/config/absent.yml"),
-        environment: environment.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect(),
+        environment: Vec::new(),
         flags,
+        local_instances: Vec::new(),
         findings: FINDINGS,
-    })
+    }
+}
+
+fn load_flags(flags: &Flags, environment: &[(&str, &str)]) -> Result<Config, Errors> {
+    let environment = environment.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
+    load(&Sources { environment, ..sources(flags) })
 }
 
 fn load_file(path: &Path) -> Result<Config, Errors> {
@@ -522,8 +529,7 @@ fn a_file_without_permission_is_a_mistake_even_at_the_default_place() {
     const IN_COPY: &str = "CONFIG_FILE_OF_COPY";
     if let Some(path) = std::env::var_os(IN_COPY) {
         let flags = Flags::default();
-        let sources =
-            Sources { default_file: path.into(), environment: Vec::new(), flags: &flags, findings: FINDINGS };
+        let sources = Sources { default_file: path.into(), ..sources(&flags) };
         println!("{}", load(&sources).unwrap_err());
         return;
     }
@@ -560,10 +566,27 @@ fn a_variable_that_is_not_utf8_is_named() {
     let flags = Flags::default();
     let name = "MSSQL_KERBEROS_DIRECTORY__SITE";
     let environment = vec![(OsString::from(name), OsString::from_vec(b"M\xfcnchen".to_vec()))];
-    let sources =
-        Sources { default_file: PathBuf::from("absent"), environment, flags: &flags, findings: FINDINGS };
+    let sources = Sources { environment, ..sources(&flags) };
     let text = load(&sources).unwrap_err().to_string();
     assert_eq!(text, format!("environment variable {name}: directory.site: is not UTF-8 text"));
+}
+
+#[test]
+fn the_instances_of_this_host_are_the_default() {
+    let flags = Flags::default();
+    let names = ["SALES", "MSSQLSERVER", "not a name\n"].map(str::to_owned).to_vec();
+    let folder = tempfile::tempdir().unwrap();
+    let here =
+        Sources { default_file: folder.path().join("config.yml"), local_instances: names, ..sources(&flags) };
+    let named = |config: &Config| -> Vec<(String, String)> {
+        config.instances().map(|(own, sql)| (own.name.clone(), sql.address.to_string())).collect()
+    };
+    let both = [("MSSQLSERVER", "localhost"), ("SALES", "localhost\\SALES")];
+    let both = both.map(|(name, address)| (name.to_owned(), address.to_owned()));
+    assert_eq!(named(&load(&here).unwrap()), both);
+    // Who names some means these alone.
+    std::fs::write(&here.default_file, "instances: [{ address: 'localhost\\HR' }]\n").unwrap();
+    assert_eq!(named(&load(&here).unwrap()), [("HR".to_owned(), "localhost\\HR".to_owned())]);
 }
 
 #[test]
@@ -571,12 +594,7 @@ fn the_default_file_may_be_absent_and_is_read_if_there() {
     let folder = tempfile::tempdir().unwrap();
     let default_file = folder.path().join("config.yml");
     let flags = Flags::default();
-    let sources = Sources {
-        default_file: default_file.clone(),
-        environment: Vec::new(),
-        flags: &flags,
-        findings: FINDINGS,
-    };
+    let sources = Sources { default_file: default_file.clone(), ..sources(&flags) };
     assert_eq!(load(&sources).unwrap().file, None);
     std::fs::write(&default_file, "web: { max_requests: 3 }\n").unwrap();
     let config = load(&sources).unwrap();

@@ -272,6 +272,7 @@ def _instance(whole: Page, where: str, instance: Instance, catalogue: dict[str, 
         elif state != "unknown":
             gauge("ticket_error_info", {"spn": spn, "code": "KDC_ERR_S_PRINCIPAL_UNKNOWN"}, 1)
     gauge("ticket_duration_seconds", {}, 0.004)
+    gauge("service_account_kdc_answer_info", {"code": "KDC_ERR_PREAUTH_REQUIRED"}, 1)
 
 
 def _connections(gauge, counter, instance: Instance) -> None:
