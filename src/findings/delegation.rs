@@ -226,8 +226,9 @@ pub struct Target {
     pub is_beyond: Known<bool>,
 }
 
-/// Every target on the account's list, in its order. Only SPNs of SQL Server are looked up: which account others lead to is
-/// for the forest's sPNMappings to say (HOST stands for many services), which are not read.
+/// Every target on the account's list, in its order. An SPN that nobody holds as it is written may still be found by `HOST/` of
+/// the same host, which stands for many services by the forest's sPNMappings (MS-DRSR 5.216). Those are not read: who holds HOST
+/// may be meant, and where nobody does no mapping helps.
 ///
 /// # Errors
 /// Why the list is not known.
@@ -236,10 +237,9 @@ pub fn listed(said: &Known<Testimony<'_>>, account: &Known<&Account>) -> Known<V
     let account = account.clone()?;
     let list = account.condition.delegates_to.as_ref().map_err(Clone::clone)?;
     let target = |text: &String| {
-        let spn = Spn::parse(text).filter(|spn| spn.is_engine() && spn.as_str().len() <= LONGEST);
-        let other =
-            || Gap::disabled("no SPN of SQL Server: whom the domain's sPNMappings lead to is not read");
-        let holders = spn.ok_or_else(other).and_then(|spn| holders(&spn, said, Some(account)));
+        let spn = Spn::parse(text).filter(is_of_a_host);
+        let no_spn = || Gap::disabled("what is written there is no SPN");
+        let holders = spn.ok_or_else(no_spn).and_then(|spn| holders_or_mapped(&spn, said, account));
         let is_beyond = match &holders {
             Ok(holders) => is_beyond(holders, said, account),
             Err(gap) => Err(gap.clone()),
@@ -249,8 +249,42 @@ pub fn listed(said: &Known<Testimony<'_>>, account: &Known<&Account>) -> Known<V
     Ok(list.iter().map(target).collect())
 }
 
+fn holders_or_mapped(spn: &Spn, said: Testimony<'_>, account: &Account) -> Known<Vec<AccountNames>> {
+    let found = holders(spn, said, Some(account))?;
+    let Some(host) = stands_for(spn).filter(|_| found.is_empty()) else { return Ok(found) };
+    let mapped = holders(&host, said, Some(account))?;
+    let Some(holder) = mapped.first() else { return Ok(found) };
+    let text = format!(
+        "nobody holds it as written; {} is held by {}, and whether that stands for it is for the forest's sPNMappings to say, \
+         which are not read",
+        host.label(),
+        holder.nt_name()
+    );
+    Err(Gap::disabled(text))
+}
+
+/// `HOST/` of the same host, which may stand for an SPN of another service than SQL Server: MSSQLSvc is in no mapping.
+fn stands_for(spn: &Spn) -> Option<Spn> {
+    let host = spn.host().filter(|_| !spn.is_engine())?;
+    Spn::parse(&format!("HOST/{host}")).filter(|other| other != spn)
+}
+
+/// What is looked up for the account's list.
+///
+/// # Errors
+/// Why the list is not known.
+pub fn looked_up(account: &Account) -> Known<Vec<Spn>> {
+    let list = account.condition.delegates_to.as_ref().map_err(Clone::clone)?;
+    let spns = list.iter().filter_map(|text| Spn::parse(text)).filter(is_of_a_host);
+    Ok(spns.flat_map(|spn| [stands_for(&spn), Some(spn)]).flatten().collect())
+}
+
 /// A text of hundreds of characters is no SPN of a server, and the search for holders has to stay small.
 const LONGEST: usize = 300;
+
+fn is_of_a_host(spn: &Spn) -> bool {
+    spn.as_str().len() <= LONGEST && spn.host().is_some()
+}
 
 /// The engine SPNs on the account's list.
 ///
@@ -261,7 +295,7 @@ pub fn targets(account: &Account) -> Known<Vec<Spn>> {
     Ok(list
         .iter()
         .filter_map(|text| Spn::parse(text))
-        .filter(|spn| spn.is_engine() && spn.as_str().len() <= LONGEST)
+        .filter(|spn| spn.is_engine() && is_of_a_host(spn))
         .collect())
 }
 

@@ -212,6 +212,20 @@ impl Judged {
         }
     }
 
+    /// Both looks together; what does not apply takes nothing from the other.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::NotApplicable(_), other) => other,
+            (looked, Self::NotApplicable(_)) => looked,
+            (Self::Looked { mut subjects, mut gaps }, Self::Looked { subjects: more, gaps: further }) => {
+                subjects.extend(more);
+                gaps.extend(further);
+                Self::Looked { subjects, gaps }
+            }
+        }
+    }
+
     /// Adds gaps that stand for things which could not even be enumerated.
     #[must_use]
     pub fn and_gaps(self, more: impl IntoIterator<Item = Gap>) -> Self {

@@ -32,7 +32,7 @@ pub(super) fn passed_on(
     // Linked servers first: the list of an account may be long, and full of what nobody here asks for.
     let listed = in_scope().filter_map(|outline| {
         let account = account_of(said?, &outline.accounts.judged.as_ref().ok()?.key).ok()?;
-        delegation::targets(account).ok()
+        delegation::looked_up(account).ok()
     });
     let wanted = links().flat_map(|link| link.forms()).cloned().chain(listed.flatten());
     for spn in wanted {
@@ -45,7 +45,8 @@ pub(super) fn passed_on(
     let mut read = 0;
     for holder in facts.holders.iter().flatten() {
         let key = AccountKey::sam(Some(&holder.names.domain), &holder.names.sam);
-        let is_target = holder.spns.iter().any(|spn| question.targets.contains(spn));
+        // Whom they admit matters for SQL Servers alone.
+        let is_target = holder.spns.iter().any(|spn| spn.is_engine() && question.targets.contains(spn));
         if is_target && read < MOST_HOLDERS && question.accounts.insert(key) {
             read += 1;
         }

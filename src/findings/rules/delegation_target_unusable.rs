@@ -16,12 +16,12 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The service account may delegate to an SPN of SQL Server for which no ticket can be had in a caller's name: no \
+    meaning: "The service account may delegate to an SPN for which no ticket can be had in a caller's name: no \
               account holds it, more than one does, or its holder lives in another domain, which the account's list does not \
               reach. Callers who are passed on there fail.",
     seen: "msDS-AllowedToDelegateTo of the service account and the SPNs of linked servers, against their holders in the \
-           Global Catalog. SPNs of other services than MSSQLSvc are listed and not judged, as the forest's sPNMappings are not \
-           read. No KDC is asked for a ticket in a caller's name, so its refusal (KDC_ERR_BADOPTION, 13) is not seen here.",
+           Global Catalog. An SPN of another service that nobody holds as written is not judged where the HOST SPN of its host \
+           is held, which may stand for it: the forest's sPNMappings are not read. No KDC is asked for a ticket in a caller's name, so its refusal (KDC_ERR_BADOPTION, 13) is not seen here.",
     repair: "Register the SPN on the account of the target, on that one alone; take what is left over off the list; to another \
              domain delegate resource-based.",
     source: "https://learn.microsoft.com/windows-server/security/kerberos/kerberos-constrained-delegation-overview",
@@ -65,7 +65,30 @@ fn check(case: &Case<'_>) -> Judged {
             _ => Ok(fault(&spn, &found)),
         }
     });
-    judged.and_gaps(gaps)
+    judged.and_gaps(gaps).and(others(case))
+}
+
+/// Targets of other services.
+fn others(case: &Case<'_>) -> Judged {
+    let listed = case.picture.targets.clone().unwrap_or_default();
+    let others: Vec<(Spn, Known<Vec<AccountNames>>)> = listed
+        .into_iter()
+        .filter_map(|target| Some((Spn::parse(&target.spn).filter(|spn| !spn.is_engine())?, target.holders)))
+        .collect();
+    // A list holds a host in several forms, and one that is held is enough.
+    let is_reachable = |spn: &Spn| {
+        others.iter().any(|(other, holders)| {
+            let is_same_host =
+                matches!((other.host(), spn.host()), (Some(a), Some(b)) if a.short() == b.short());
+            other != spn && is_same_host && holders.as_ref().map_or(true, |holders| !holders.is_empty())
+        })
+    };
+    Judged::each(Ok(&others), "no delegation to another service is set up", |(spn, holders)| {
+        match holders.clone()?.as_slice() {
+            [] if is_reachable(spn) => Ok(None),
+            holders => Ok(fault(spn, holders)),
+        }
+    })
 }
 
 /// What is wrong with it, by who holds it.
@@ -141,8 +164,6 @@ mod tests {
         assert_eq!(judge(twice), unusable);
         // Of two forms the one that is asked for is there; the other is needed by nobody.
         assert_eq!(judge(listed(&[TARGET, BY_NAME]).spns("svc_remote", &[TARGET])), Seen::clear());
-        // Other services are found by other rules of the KDC (sPNMappings), so they are not judged.
-        assert_eq!(judge(listed(&["cifs/files.corp.contoso.com"])), Seen::not_applicable());
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
         assert_eq!(judge(listed(&[TARGET]).workgroup()), Seen::not_applicable());
     }
@@ -173,6 +194,28 @@ mod tests {
             own.delegates_to = Err(Gap::no_permission("hidden"));
         });
         assert_eq!(judge(partly), Seen::applies(&[TARGET]).and_unknown());
+    }
+
+    #[test]
+    fn targets_of_other_services() {
+        let judge = |bench: Bench| bench.judge(&RULE);
+        const WEB: &str = "HTTP/web.corp.contoso.com";
+        // Neither it nor the HOST SPN of its host is held.
+        assert_eq!(judge(listed(&[WEB])), Seen::applies(&[WEB]));
+        assert_eq!(judge(listed(&[WEB]).spns("svc_web", &[WEB])), Seen::clear());
+        // HOST may stand for it: nothing is claimed, and nothing is a blind spot that somebody could mend.
+        let mapped = listed(&[WEB]).spns("web$", &["HOST/web.corp.contoso.com"]);
+        assert_eq!(judge(mapped), Seen::not_applicable());
+        let twice = listed(&[WEB]).spns("svc_web", &[WEB]).spns("svc_old", &[WEB]);
+        assert_eq!(judge(twice), Seen::applies(&[WEB]));
+        // Of several forms of a host one is enough.
+        let forms = listed(&[WEB, "HTTP/web"]).spns("svc_web", &[WEB]);
+        assert_eq!(judge(forms), Seen::clear());
+        assert_eq!(
+            judge(listed(&["HOST/web.corp.contoso.com"])),
+            Seen::applies(&["HOST/web.corp.contoso.com"])
+        );
+        assert_eq!(judge(listed(&[WEB]).no_directory()), Seen::unknown());
     }
 
     #[test]
