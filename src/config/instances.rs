@@ -9,11 +9,9 @@ use super::locate::KeyPath;
 use super::raw::{self, LoginMethod};
 use crate::model::account::ServiceIdentity;
 use crate::model::host::{HostName, canonical_address};
+use crate::model::instance::DEFAULT_INSTANCE;
 use crate::model::settings::{Alias, InstanceSettings};
 use crate::sqlserver::{Address, Login, Settings};
-
-/// The name of the default instance, as it is installed.
-const DEFAULT_NAME: &str = "MSSQLSERVER";
 
 /// Every instance of which a mistake left enough. At least one has to be there, and no two may share a name.
 pub(super) fn read(check: &mut Check<'_>, raw: &[raw::Instance]) -> Vec<(InstanceSettings, Settings)> {
@@ -82,7 +80,7 @@ fn instance(
     let timeout = check.period(&path.key("timeout"), raw.timeout);
     let (address, login) = (address?, login?);
     let declared = InstanceSettings {
-        name: name.or_else(|| address.instance.clone()).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+        name: name.or_else(|| address.instance.clone()).unwrap_or_else(|| DEFAULT_INSTANCE.to_owned()),
         address: raw.address.trim().to_owned(),
         address_host: HostName::parse(&address.host)
             .filter(|host| !address.is_loopback() && host.as_str().parse::<IpAddr>().is_err()),

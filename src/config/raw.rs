@@ -84,10 +84,7 @@ impl Raw {
     /// (SQL Browser tells the port of a named one). A name that is none is left out.
     pub(super) fn on_a_host_with(local_instances: &[String]) -> Self {
         let mut raw = Self::default();
-        let addresses = local_instances.iter().map(|name| match name.as_str() {
-            name if name.eq_ignore_ascii_case(DEFAULT_INSTANCE) => LOCALHOST.to_owned(),
-            name => format!("{LOCALHOST}\\{name}"),
-        });
+        let addresses = local_instances.iter().map(|name| format!("localhost\\{name}"));
         let found: BTreeSet<String> = addresses.filter(|text| Address::parse(text).is_ok()).collect();
         if !found.is_empty() {
             raw.instances =
@@ -96,12 +93,6 @@ impl Raw {
         raw
     }
 }
-
-/// Where the default instance is unless somebody says otherwise.
-const LOCALHOST: &str = "localhost";
-
-/// What the registry calls a default instance.
-const DEFAULT_INSTANCE: &str = "MSSQLSERVER";
 
 section! {
     Web {

@@ -4,7 +4,7 @@
 use crate::expected::{self, ServiceAccount};
 use crate::model::account::{AccountKey, ServiceIdentity, Sid};
 use crate::model::directory::{Account, AccountNames, DirectoryFacts};
-use crate::model::instance::Instance;
+use crate::model::instance::{DEFAULT_INSTANCE, Instance};
 use crate::model::machine::{Engine, Machine};
 use crate::model::observed::{Gap, Known};
 use crate::model::settings::InstanceSettings;
@@ -73,7 +73,7 @@ pub fn engine_of<'a>(instance: &Instance, machine: &'a Machine) -> Known<&'a Eng
     if !instance.sees_us_on_its_host() {
         return Err(Gap::not_applicable("the exporter is not on the instance's host"));
     }
-    let name = instance.properties.instance_name.as_deref().unwrap_or("MSSQLSERVER");
+    let name = instance.properties.instance_name.as_deref().unwrap_or(DEFAULT_INSTANCE);
     engines
         .iter()
         .find(|engine| engine.instance.eq_ignore_ascii_case(name))

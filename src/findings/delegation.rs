@@ -274,9 +274,14 @@ fn stands_for(spn: &Spn) -> Option<Spn> {
 /// # Errors
 /// Why the list is not known.
 pub fn looked_up(account: &Account) -> Known<Vec<Spn>> {
-    let list = account.condition.delegates_to.as_ref().map_err(Clone::clone)?;
-    let spns = list.iter().filter_map(|text| Spn::parse(text)).filter(is_of_a_host);
+    let spns = spns(account)?;
     Ok(spns.flat_map(|spn| [stands_for(&spn), Some(spn)]).flatten().collect())
+}
+
+/// The SPNs on the account's list, as far as its texts are some.
+fn spns(account: &Account) -> Known<impl Iterator<Item = Spn>> {
+    let list = account.condition.delegates_to.as_ref().map_err(Clone::clone)?;
+    Ok(list.iter().filter_map(|text| Spn::parse(text)).filter(is_of_a_host))
 }
 
 /// A text of hundreds of characters is no SPN of a server, and the search for holders has to stay small.
@@ -291,12 +296,7 @@ fn is_of_a_host(spn: &Spn) -> bool {
 /// # Errors
 /// Why the list is not known.
 pub fn targets(account: &Account) -> Known<Vec<Spn>> {
-    let list = account.condition.delegates_to.as_ref().map_err(Clone::clone)?;
-    Ok(list
-        .iter()
-        .filter_map(|text| Spn::parse(text))
-        .filter(|spn| spn.is_engine() && is_of_a_host(spn))
-        .collect())
+    Ok(spns(account)?.filter(Spn::is_engine).collect())
 }
 
 /// Who holds the SPN of a target.

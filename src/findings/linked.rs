@@ -7,7 +7,7 @@ use crate::expected::{Names, Ports};
 use crate::model::account::AccountKey;
 use crate::model::directory::Computer;
 use crate::model::host::{HostName, canonical_address};
-use crate::model::instance::{Instance, LinkedServer};
+use crate::model::instance::{DEFAULT_INSTANCE, Instance, LinkedServer};
 use crate::model::observed::{Gap, Known};
 use crate::model::spn::Spn;
 
@@ -52,9 +52,6 @@ pub struct Own<'a> {
 
 /// The port of a default instance (IANA ms-sql-s).
 const DEFAULT_PORT: u16 = 1433;
-
-/// The name that stands for the default instance.
-const DEFAULT_INSTANCE: &str = "MSSQLSERVER";
 
 /// How a data source is written: `[tcp:]host[\instance][,port]` (sp_addlinkedserver; SNI's prefixes).
 #[derive(Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Whether the account keeps its own SPNs up: the access list of its object says it for now, the error log's refusals (26067)
+//! Whether the account keeps its own SPNs up: the access list of its object says it, or the error log's refusals (26067)
 //! for the last start. One judgement for every rule that asks.
 
 use crate::model::account::AccountKey;

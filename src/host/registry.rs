@@ -3,6 +3,7 @@
 
 use crate::model::account::Sid;
 use crate::model::host::HostName;
+use crate::model::instance::DEFAULT_INSTANCE;
 use crate::model::machine::{Engine, ExtendedProtection};
 use crate::model::observed::{Gap, Known, printable};
 use crate::model::spn::Spn;
@@ -73,8 +74,8 @@ pub(super) fn network_library(instance: &str, id: &Value) -> Known<String> {
 
 /// The name of an instance's service (sql-docs, "Configure Windows service accounts and permissions").
 pub(super) fn service(instance: &str) -> String {
-    if instance.eq_ignore_ascii_case("MSSQLSERVER") {
-        "MSSQLSERVER".to_owned()
+    if instance.eq_ignore_ascii_case(DEFAULT_INSTANCE) {
+        DEFAULT_INSTANCE.to_owned()
     } else {
         format!("MSSQL${instance}")
     }

@@ -7,6 +7,9 @@ use std::net::IpAddr;
 use super::observed::Known;
 use super::start::{NameTranslation, RegistrationRefusal};
 
+/// The name under which the default instance is installed, and which stands for it.
+pub const DEFAULT_INSTANCE: &str = "MSSQLSERVER";
+
 /// One look at an instance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {

@@ -18,7 +18,9 @@ use std::net::IpAddr;
 
 use super::queries;
 use crate::model::host::canonical_address;
-use crate::model::instance::{Endpoint, Listener, OwnSession, Platform, Properties, Purpose, Service};
+use crate::model::instance::{
+    DEFAULT_INSTANCE, Endpoint, Listener, OwnSession, Platform, Properties, Purpose, Service,
+};
 
 pub use availability::{Names, addresses, groups, listeners as group_listeners, routing_urls};
 pub use connections::{Counts, Origins, counts, ntlm_clients, spellings};
@@ -212,7 +214,7 @@ pub fn service(rows: &[Row], instance_name: Option<&str>) -> Result<Service, Und
 
 /// The row of this instance's engine.
 fn engine<'a>(rows: &'a [Row], instance_name: Option<&str>) -> Result<&'a Row, Undecodable> {
-    let expected = format!("SQL Server ({})", instance_name.unwrap_or("MSSQLSERVER"));
+    let expected = format!("SQL Server ({})", instance_name.unwrap_or(DEFAULT_INSTANCE));
     let mut engines = Vec::new();
     for row in rows {
         let name = row.required_text("servicename")?;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::host::HostName;
+use crate::model::instance::DEFAULT_INSTANCE;
 use crate::model::observed::Refuser;
 use crate::model::secret::{INTEGRATED, SecretSource};
 
@@ -91,8 +92,6 @@ pub struct Address {
 
 /// `INSTANCENAME` of CLNT_UCAST_INST is at most 32 bytes (MC-SQLR 2.2.3).
 const MAX_INSTANCE_NAME: usize = 32;
-/// The name under which the default instance is installed.
-const DEFAULT_INSTANCE: &str = "MSSQLSERVER";
 
 impl Address {
     /// Parses `host`, `host:port`, `host,port`, `host\INSTANCE`, `host\INSTANCE,port`, `[::1]:1433`, each with or

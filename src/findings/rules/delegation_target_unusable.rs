@@ -51,9 +51,7 @@ fn check(case: &Case<'_>) -> Judged {
     // A server has several forms, and a list may hold those that nobody asks for.
     let is_reachable = |spn: &Spn| {
         listed.iter().any(|other| {
-            let is_same_host =
-                matches!((other.host(), spn.host()), (Some(a), Some(b)) if a.short() == b.short());
-            other != spn && is_same_host && holders(other).is_ok_and(|holders| holders.len() == 1)
+            is_another_form(other, spn) && holders(other).is_ok_and(|holders| holders.len() == 1)
         })
     };
     let is_needed = |spn: &Spn| !listed.contains(spn) || !is_reachable(spn);
@@ -78,9 +76,7 @@ fn others(case: &Case<'_>) -> Judged {
     // A list holds a host in several forms, and one that is held is enough.
     let is_reachable = |spn: &Spn| {
         others.iter().any(|(other, holders)| {
-            let is_same_host =
-                matches!((other.host(), spn.host()), (Some(a), Some(b)) if a.short() == b.short());
-            other != spn && is_same_host && holders.as_ref().map_or(true, |holders| !holders.is_empty())
+            is_another_form(other, spn) && holders.as_ref().map_or(true, |holders| !holders.is_empty())
         })
     };
     Judged::each(Ok(&others), "no delegation to another service is set up", |(spn, holders)| {
@@ -89,6 +85,11 @@ fn others(case: &Case<'_>) -> Judged {
             holders => Ok(fault(spn, holders)),
         }
     })
+}
+
+/// Two SPNs of one host.
+fn is_another_form(other: &Spn, spn: &Spn) -> bool {
+    other != spn && matches!((other.host(), spn.host()), (Some(a), Some(b)) if a.short() == b.short())
 }
 
 /// What is wrong with it, by who holds it.

@@ -9,6 +9,7 @@
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::evidence::Probe;
+use crate::model::instance::DEFAULT_INSTANCE;
 use crate::model::machine::Engine;
 use crate::model::observed::{Gap, Known};
 use crate::model::spn::{Spn, Tail};
@@ -139,9 +140,6 @@ impl<'a> ServedHere<'a> {
         }
     }
 }
-
-/// What a default instance is called in the registry.
-const DEFAULT_INSTANCE: &str = "MSSQLSERVER";
 
 fn instance_name(name: Option<&str>) -> &str {
     name.unwrap_or(DEFAULT_INSTANCE)
