@@ -170,12 +170,13 @@ fn the_daemon_is_scraped_from_linux_and_stops_on_ctrl_c() {
     let finding = |name: &str| {
         format!(r#"mssql_kerberos_finding{{mssql_instance="SQL01",finding="{name}",severity="warning"}} 1"#)
     };
-    // The first takes the directory's answer besides.
-    daemon.until("/metrics", &finding("alias_without_spn"));
-    let metrics = daemon.until("/metrics", &finding("extended_protection_blocks_alias"));
+    for name in ["alias_without_spn", "extended_protection_blocks_alias"] {
+        daemon.until("/metrics", &finding(name));
+    }
+    let mut metrics = String::new();
     for probe in ["sqlserver", "directory", "dns", "host"] {
         let answered = format!(r#"mssql_kerberos_probe_success{{mssql_instance="SQL01",probe="{probe}"}} 1"#);
-        assert!(metrics.contains(&answered), "{metrics}");
+        metrics = daemon.until("/metrics", &answered);
     }
     // `/proc` is Linux', which wine shows its programs as a drive.
     assert!(!metrics.contains("\nprocess_"), "{metrics}");
