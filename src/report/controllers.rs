@@ -7,7 +7,7 @@ use crate::model::domain::{ControllerRole, ControllerState};
 use crate::pipeline::Assessment;
 use crate::remedy::printable;
 
-use super::line;
+use super::layout::line;
 
 /// Clocks that differ by less are in step, as far as a person cares.
 const IN_STEP: f64 = 5.0;

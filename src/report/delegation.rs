@@ -7,7 +7,7 @@ use crate::findings::delegation::Target;
 use crate::model::directory::AccountNames;
 use crate::pipeline::InstanceAssessment;
 
-use super::{AccountReport, account_report};
+use super::account::AccountReport;
 
 /// A target of constrained delegation.
 #[derive(Debug, Serialize)]
@@ -39,7 +39,11 @@ pub(super) fn rows(instance: &InstanceAssessment) -> Vec<TargetReport> {
     targets
         .map(|target| TargetReport {
             spn: target.spn.clone(),
-            holders: target.holders.as_ref().ok().map(|holders| holders.iter().map(account_report).collect()),
+            holders: target
+                .holders
+                .as_ref()
+                .ok()
+                .map(|holders| holders.iter().map(AccountReport::of).collect()),
             text: text(target),
         })
         .collect()

@@ -10,7 +10,7 @@ use crate::model::ticket::{Ticket, TrustPath};
 use crate::pipeline::Assessment;
 use crate::remedy::printable;
 
-use super::{columns, line};
+use super::layout::{columns, line};
 
 /// One domain.
 #[derive(Debug, Serialize)]

@@ -1,16 +1,15 @@
 //! The head of an instance in the report as text: who it is, what it runs as and listens on, who is connected. No judgement.
 
 use crate::findings::cluster;
-use crate::findings::delegation::{JudgedLink, LinkState, Way};
 use crate::findings::times::date;
 use crate::model::condition::{Condition, PasswordSet};
 use crate::model::connections::{AuthScheme, Origin};
 use crate::model::evidence::Probe;
-use crate::model::spn::Spn;
 use crate::pipeline::{Assessment, InstanceAssessment};
 use crate::remedy::printable;
 
-use super::{delegation, line};
+use super::layout::line;
+use super::{delegation, links};
 
 /// Adds it.
 pub(super) fn instance(
@@ -100,8 +99,8 @@ pub(super) fn instance(
         }
         Err(gap) => row("connections", &gap.to_string()),
     }
-    for judged in picture.linked.iter().flatten() {
-        row("linked", &link_text(judged));
+    for link in links::lines(instance) {
+        row("linked", &link);
     }
     for target in delegation::lines(instance) {
         row("delegation", &target);
@@ -119,21 +118,6 @@ pub(super) fn instance(
             &format!("{} over {}, {sealed}{local}", session.auth_scheme, session.net_transport),
         );
     }
-}
-
-/// A linked server in one line: where it leads, and whether its callers get through.
-fn link_text(judged: &JudgedLink) -> String {
-    let link = &judged.link;
-    let target = link.forms().first().map_or_else(|| link.data_source.clone(), Spn::label);
-    let verdict = match &judged.state {
-        LinkState::NotNeeded(why) => format!("no delegation needed: {why}"),
-        LinkState::Allowed(Way::Unconstrained) => "unconstrained delegation".to_owned(),
-        LinkState::Allowed(Way::Constrained) => "constrained delegation".to_owned(),
-        LinkState::Allowed(Way::ResourceBased) => "resource-based delegation".to_owned(),
-        LinkState::Missing(_) => "callers are passed on, and no delegation allows it".to_owned(),
-        LinkState::Unknown(gap) => format!("not judged: {gap}"),
-    };
-    format!("{} -> {target}: {verdict}", link.name)
 }
 
 /// When it was set and when it ends.
@@ -156,5 +140,25 @@ fn encryption(condition: &Condition) -> String {
         Ok(Some(types)) if types.names_a_cipher() => types.to_string(),
         Ok(_) => "not set: the domain controllers' default holds".to_owned(),
         Err(gap) => gap.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::{Detail, text};
+    use crate::samples::Bench;
+
+    #[test]
+    fn ntlm_by_design_is_said_of_an_integrated_session_alone() {
+        let mut bench = Bench::new();
+        for (scheme, expected) in [
+            ("SQL", "SQL over TCP, encrypted\n"),
+            ("NTLM", "NTLM over TCP, encrypted, local: NTLM would be by design\n"),
+            ("KERBEROS", "KERBEROS over TCP, encrypted, local: NTLM would be by design\n"),
+        ] {
+            bench.instance.own_session.as_mut().unwrap().auth_scheme = scheme.to_owned();
+            let page = text(&bench.assess(), Detail::Full);
+            assert!(page.contains(&format!("own session  {expected}")), "{page}");
+        }
     }
 }

@@ -1,12 +1,35 @@
-//! The table of SPNs in the report as text, as SQLCheck prints it, with Kerberos Configuration Manager's wording.
+//! The SPNs of an instance in the report, in both forms: in the text a table as SQLCheck prints it, with Kerberos
+//! Configuration Manager's wording.
+
+use serde::Serialize;
 
 use crate::findings::spns::{JudgedSpn, Status};
 use crate::pipeline::InstanceAssessment;
 use crate::remedy::printable;
 
-use super::{columns, line};
+use super::account::AccountReport;
+use super::layout::{columns, line};
 
-/// Adds it; nothing where Kerberos is no question.
+/// An expected SPN.
+#[derive(Debug, Serialize)]
+pub struct SpnReport {
+    /// The SPN.
+    pub spn: String,
+    /// What for.
+    pub kind: &'static str,
+    /// required or recommended.
+    pub requirement: &'static str,
+    /// Why it is expected.
+    pub why: String,
+    /// good, missing, duplicate, misplaced, unknown.
+    pub status: &'static str,
+    /// Whether the right account holds it.
+    pub exists: Option<bool>,
+    /// Who holds it.
+    pub holders: Vec<AccountReport>,
+}
+
+/// Adds the table; nothing where Kerberos is no question.
 pub(super) fn table(page: &mut String, instance: &InstanceAssessment) {
     let picture = &instance.picture;
     if picture.scope.is_err() {
@@ -38,6 +61,23 @@ pub(super) fn table(page: &mut String, instance: &InstanceAssessment) {
     }
     page.push('\n');
     columns(page, &rows);
+}
+
+/// For JSON.
+pub(super) fn rows(instance: &InstanceAssessment) -> Vec<SpnReport> {
+    let picture = &instance.picture;
+    let right = picture.holder.as_ref().ok().map(|holder| &holder.sid);
+    let spns = picture.spns.iter().flatten();
+    spns.map(|spn| SpnReport {
+        spn: spn.expected.spn.label(),
+        kind: spn.expected.kind.name(),
+        requirement: spn.expected.requirement.name(),
+        why: spn.expected.why.clone(),
+        status: spn.status.name(),
+        exists: spn.is_present(right),
+        holders: spn.holders.iter().flatten().map(AccountReport::of).collect(),
+    })
+    .collect()
 }
 
 /// Kerberos Configuration Manager's wording; a recommended SPN that is missing is no fault.

@@ -79,7 +79,6 @@ const LONG_FILES: &[(&str, &str)] = &[
         "src/expected.rs",
         "names, ports, account and SPNs of JUDGEMENT 1 to 5: each step needs the one before it",
     ),
-    ("src/report.rs", "one report in two forms, text and JSON, which must say the same"),
     ("src/sqlserver/client.rs", "every use of tiberius, which is to be named in one place"),
     ("src/samples.rs", "the evidence that all rules are tested with"),
     ("src/sqlserver/decode/tests.rs", "table tests of all decoders"),
