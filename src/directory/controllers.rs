@@ -258,12 +258,9 @@ impl Opening {
             })?;
             return Ok(Sight { seconds: begun.elapsed().as_secs_f64(), name: None, clock: None });
         }
-        let is_protected = server.is_ldaps || self.start_tls;
-        let name = server.to_string();
-        let tls = is_protected.then(|| tls::client_config(self.ca_file.as_deref())).transpose();
-        let tls = tls.map_err(|cause| Error::Tls { server: name.clone(), cause })?;
+        let tls = tls::protection(server, self.start_tls, self.ca_file.as_deref())?;
         let channel = Channel::open(server, &self.addresses, tls).await?;
-        let mut reader = Reader::over(channel, name).await?;
+        let mut reader = Reader::over(channel, server.to_string()).await?;
         // The rootDSE is there for everybody (MS-ADTS 3.1.1.3.2).
         let search = Search {
             asked: "look",

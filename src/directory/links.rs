@@ -176,24 +176,21 @@ impl Links {
 
     /// Connects and binds.
     async fn open(&self, server: &Server) -> Result<Link, Error> {
-        let known = HostName::parse(&server.host).and_then(|host| self.addresses.get(&host));
-        let addresses = known.map(Vec::as_slice).unwrap_or_default();
-        let is_protected = server.is_ldaps || self.settings.start_tls;
         let name = server.to_string();
-        if matches!(self.settings.bind, Bind::Simple { .. }) && !is_protected {
+        let addresses = self.addresses_of(server);
+        let tls = tls::protection(server, self.settings.start_tls, self.settings.ca_file.as_deref())?;
+        if matches!(self.settings.bind, Bind::Simple { .. }) && tls.is_none() {
             return Err(Error::SimpleWithoutTls { server: name });
         }
-        let tls = is_protected.then(|| tls::client_config(self.settings.ca_file.as_deref())).transpose();
-        let tls = tls.map_err(|cause| Error::Tls { server: name.clone(), cause })?;
         let channel = match &self.settings.bind {
             Bind::Simple { user, password } => {
                 let secret = password.read().map_err(|cause| Error::NoCredentials { cause })?;
-                let mut channel = Channel::open(server, addresses, tls).await?;
+                let mut channel = Channel::open(server, &addresses, tls).await?;
                 bind::simple(&mut channel, &name, user, &secret).await?;
                 channel
             }
             Bind::Integrated => {
-                let mut channel = Channel::open(server, addresses, tls).await?;
+                let mut channel = Channel::open(server, &addresses, tls).await?;
                 let host = match server.addressed {
                     Addressed::ByName => server.host.clone(),
                     Addressed::ByOther => bind::own_name(&mut channel, &name).await?.as_str().to_owned(),

@@ -1,5 +1,5 @@
-//! Which certificates the directory's servers are believed by: the operator's `ca_file`, or the roots of the system.
-//! There is no way to switch verification off.
+//! Whether a connection to one of the directory's servers is protected by TLS, and which certificates it is believed by: the
+//! operator's `ca_file`, or the roots of the system. There is no way to switch verification off.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,11 +8,27 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use super::error::Error;
+use super::server::Server;
+
+/// What protects a connection to this server: TLS from its start, or StartTLS where that is wished for; else nothing.
+pub(super) fn protection(
+    server: &Server,
+    start_tls: bool,
+    ca_file: Option<&Path>,
+) -> Result<Option<Arc<ClientConfig>>, Error> {
+    if !server.is_ldaps && !start_tls {
+        return Ok(None);
+    }
+    let config = client_config(ca_file);
+    config.map(Some).map_err(|cause| Error::Tls { server: server.to_string(), cause })
+}
+
 /// A client configuration with exactly these roots. Read anew for each connection, so that a renewed file counts.
 ///
 /// # Errors
 /// A sentence that names the file.
-pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let roots = match ca_file {
         Some(path) => roots_of(path)?,
         None => roots_of_system()?,
