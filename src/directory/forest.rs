@@ -1,6 +1,8 @@
 //! Which domain a name belongs to, and which entry of a search a name means. Pure. NetBIOS names are compared as the
 //! crossRefs spell them, never guessed from the first label of a DNS name.
 
+use std::collections::BTreeSet;
+
 use super::decode::Entry;
 use super::dn;
 use crate::model::account::AccountKey;
@@ -132,6 +134,15 @@ impl Forest {
             Some(gap) => Home::Unknown(gap),
             None => Home::Outside,
         }
+    }
+
+    /// The realms in which an SPN could be somebody's UPN: ours and those of these service accounts.
+    pub(super) fn realms(&self, accounts: &BTreeSet<AccountKey>) -> BTreeSet<String> {
+        let homes = accounts.iter().filter_map(|key| match self.home(key) {
+            Home::In(domain) => Some(domain.dns_name),
+            Home::Anywhere | Home::Outside | Home::Unknown(_) => None,
+        });
+        homes.filter(|name| self.has(name)).chain([self.own().to_owned()]).collect()
     }
 
     /// Which of `entries` the name means.

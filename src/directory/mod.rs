@@ -47,6 +47,12 @@ mod policy;
 
 mod controllers;
 
+mod reach;
+
+mod elsewhere;
+
+mod targets;
+
 mod session;
 
 use std::path::PathBuf;

@@ -10,22 +10,22 @@ use super::Settings;
 use super::controllers::Watch;
 use super::decode::Entry;
 use super::dn;
+use super::elsewhere::Elsewhere;
 use super::error::Error;
 use super::exchanges::{Greeted, Greeting, Reads, RootDse, Sweep};
 use super::filter;
 use super::forest::{Forest, Home, Located};
 use super::holders::{self, Details, Wanted};
-use super::links::{Exchange, Links, Place};
+use super::links::Place;
 use super::policy::{Policies, PolicyReads};
+use super::reach::{Reach, Round, parse};
 use super::requests;
 use super::server::{Role, Server};
+use super::targets::{self, Target, Targets, absent, settle};
 use crate::model::account::{AccountKey, Sid};
-use crate::model::directory::{
-    Account, Computer, DirectoryFacts, DirectoryQuestion, DirectoryServer, Domain, Lookup,
-};
+use crate::model::directory::{DirectoryFacts, DirectoryQuestion, DirectoryServer, Domain};
 use crate::model::domain::{ControllerRole, DomainPolicy};
-use crate::model::host::HostName;
-use crate::model::observed::{Failure, Gap, Known, Reason};
+use crate::model::observed::{Failure, Gap, Known};
 
 /// The outer deadline in timeouts of one server, beside one for each domain controller that may be down: Global Catalog,
 /// one further domain, one of them down.
@@ -37,57 +37,28 @@ const MOST_POLICIES: usize = 4;
 /// Domains and further computer names hardly ever change.
 const SLOW: Duration = Duration::from_secs(3_600);
 
-/// A rejected identity is not offered again so soon (JUDGEMENT 13).
-const PARKED: Duration = Duration::from_secs(7_200);
-
 /// Holders that are no service account of ours and are read in their own domain in one refresh.
 const MOST_HOLDER_READS: usize = 8;
 
-/// Names of `directory.also` that are looked at.
-const MOST_ELSEWHERE: usize = 8;
-
 /// The directory as this exporter sees it: its connections, and what changes too seldom to be asked each time.
 pub struct Session {
-    links: Links,
+    reach: Reach,
     /// Configuration naming context, when it was read, and the domains of that forest.
     domains: Option<(String, Instant, Vec<Domain>)>,
-    /// Domains of `directory.also`.
-    elsewhere: BTreeMap<HostName, (Instant, Domain)>,
-    /// Domains of other forests that rejected our identity, and when.
-    parked: BTreeMap<String, Instant>,
+    elsewhere: Elsewhere,
     /// What was read of computer objects, by distinguished name.
     computers: BTreeMap<String, (Instant, Details)>,
     policies: Policies,
     watch: Watch,
 }
 
-/// What holds for one refresh.
-struct Round {
-    until: Instant,
-    controllers: Vec<Server>,
-    forest: Forest,
-    /// Controllers of other domains, as DNS names them.
-    domain_servers: BTreeMap<HostName, Vec<String>>,
-    /// Domains that failed in this refresh are not tried again in it.
-    failed: BTreeMap<String, Gap>,
-}
-
-/// An account or computer that was found by name, and where it is at home.
-struct Target {
-    entry: Entry,
-    domain: Option<Domain>,
-}
-
-type Targets = BTreeMap<AccountKey, Known<Lookup<Target>>>;
-
 impl Session {
     /// No connection is made yet.
     pub fn new(settings: Settings) -> Self {
         Self {
-            links: Links::new(settings),
+            reach: Reach::new(settings),
             domains: None,
-            elsewhere: BTreeMap::new(),
-            parked: BTreeMap::new(),
+            elsewhere: Elsewhere::default(),
             computers: BTreeMap::new(),
             policies: Policies::default(),
             watch: Watch::default(),
@@ -96,7 +67,7 @@ impl Session {
 
     /// Kerberos binds that were given up on and still run inside the C library.
     pub fn running_binds(&self) -> usize {
-        self.links.running_binds()
+        self.reach.links.running_binds()
     }
 
     /// Asks. Dropping the future at any point drops the connection in use and harms nothing else.
@@ -108,10 +79,11 @@ impl Session {
     }
 
     async fn look(&mut self, question: &DirectoryQuestion) -> Result<DirectoryFacts, Error> {
-        self.links.set_addresses(&question.addresses);
+        self.reach.links.set_addresses(&question.addresses);
         let controllers = parse(&question.servers, Role::DomainController)?;
-        let tried = u32::try_from(controllers.len().min(self.links.settings().max_servers)).unwrap_or(1);
-        let until = Instant::now() + self.links.settings().timeout * (OUTER + tried.max(1));
+        let settings = self.reach.links.settings();
+        let tried = u32::try_from(controllers.len().min(settings.max_servers)).unwrap_or(1);
+        let until = Instant::now() + settings.timeout * (OUTER + tried.max(1));
         let catalogs = parse(&question.global_catalogs, Role::GlobalCatalog);
         let watched = catalogs.as_deref().unwrap_or_default();
         self.watch.begin(&controllers, watched);
@@ -122,15 +94,15 @@ impl Session {
             root.host.as_deref(),
             Ok((root.seconds, root.clock.as_ref().ok().copied())),
         );
-        let bound = self.links.bound(&Place::Catalog).filter(|bound| watched.contains(bound));
+        let bound = self.reach.links.bound(&Place::Catalog).filter(|bound| watched.contains(bound));
         let in_use = (&server, bound.or(watched.first()));
-        let looks = self.watch.start(&self.links, in_use, (&controllers, watched), until);
+        let looks = self.watch.start(&self.reach.links, in_use, (&controllers, watched), until);
         let forest = Forest::new(&root.context, &domains);
         let domain_servers = question.domain_servers.clone();
         let mut round = Round { until, controllers, forest, domain_servers, failed: BTreeMap::new() };
-        self.look_elsewhere(&mut round, question).await;
+        self.elsewhere.learn(&mut self.reach, &mut round, question).await;
 
-        let realms = realms(question, &round.forest);
+        let realms = round.forest.realms(&question.accounts);
         let filters = filter::forest(question, &realms);
         let (catalog, catalog_url) = self.catalog(&round, catalogs, &filters).await?;
 
@@ -159,9 +131,9 @@ impl Session {
         let holders = holders.and_then(|entries| holders::holders(&wanted, entries, forest, &at_home));
         Ok(DirectoryFacts {
             holders,
-            writable_accounts: writable(&found, &read),
-            accounts: judge_accounts(&accounts, &read, forest),
-            computers: judge_computers(&computers, &details, forest),
+            writable_accounts: targets::writable(&found, &read),
+            accounts: targets::accounts(&accounts, &read, forest),
+            computers: targets::computers(&computers, &details, forest),
             server: DirectoryServer {
                 name: root.host.unwrap_or_else(|| server.host.clone()),
                 url: server.to_string(),
@@ -186,7 +158,7 @@ impl Session {
         let known = self.domains.take_if(|(_, at, _)| at.elapsed() >= SLOW);
         let fresh = self.domains.as_ref().map(|(configuration, ..)| configuration.as_str());
         let greeting = Greeting { known: fresh };
-        let outcome = self.links.exchange(&Place::Controller, controllers, until, &greeting).await;
+        let outcome = self.reach.links.exchange(&Place::Controller, controllers, until, &greeting).await;
         let (Greeted { root, site, domains }, server) = match outcome {
             Ok(answer) => answer,
             Err(error) => {
@@ -204,44 +176,6 @@ impl Session {
             (Some(Err(gap)), _) => Err(gap),
         };
         Ok((root, site, domains, server))
-    }
-
-    /// Learns the domains of `directory.also` if a name belongs to no domain of our forest.
-    async fn look_elsewhere(&mut self, round: &mut Round, question: &DirectoryQuestion) {
-        let mut keys = question.accounts.iter().chain(&question.computers);
-        if keys.all(|key| matches!(round.forest.home(key), Home::In(_) | Home::Anywhere)) {
-            return;
-        }
-        for name in self.links.settings().also.clone().into_iter().take(MOST_ELSEWHERE) {
-            if round.forest.has(name.as_str()) {
-                continue;
-            }
-            let domain = match self.elsewhere.get(&name) {
-                Some((at, domain)) if at.elapsed() < SLOW => Ok(domain.clone()),
-                _ => self.introduce(round, &name).await,
-            };
-            round.forest.add(name, domain);
-        }
-    }
-
-    async fn introduce(&mut self, round: &mut Round, name: &HostName) -> Known<Domain> {
-        let greeting = Greeting { known: None };
-        let answer = self.at_domain(round, name.as_str(), &greeting).await;
-        let Greeted { root, domains, .. } = match answer {
-            Ok(known) => known?,
-            Err(error) => return Err(error.gap()),
-        };
-        if dn::dns_name(&root.context) != name.as_str() {
-            return Err(Gap::peer_failed(format!("{name} answers for {:?}", root.context)));
-        }
-        let listed = domains.and_then(Result::ok).unwrap_or_default();
-        let domain = listed.into_iter().find(|domain| domain.dns_name == name.as_str()).unwrap_or(Domain {
-            dns_name: name.as_str().to_owned(),
-            netbios_name: String::new(),
-            naming_context: root.context,
-        });
-        self.elsewhere.insert(name.clone(), (Instant::now(), domain.clone()));
-        Ok(domain)
     }
 
     /// The one search of the Global Catalog; a gap if it failed or is not whole.
@@ -264,7 +198,7 @@ impl Session {
         }
         let sweep = Sweep { base: "", filters, is_whole: true };
         let started = Instant::now();
-        match self.links.exchange(&Place::Catalog, &servers, round.until, &sweep).await {
+        match self.reach.links.exchange(&Place::Catalog, &servers, round.until, &sweep).await {
             Ok((entries, server)) => {
                 let seconds = started.elapsed().as_secs_f64();
                 self.watch.note(ControllerRole::GlobalCatalog, &server, None, Ok((seconds, None)));
@@ -318,7 +252,7 @@ impl Session {
         for (domain, keys) in pending.into_values() {
             let filters = filter::names(&keys);
             let sweep = Sweep { base: &domain.naming_context, filters: &filters, is_whole: false };
-            let found = self.at_domain(round, &domain.dns_name, &sweep).await?;
+            let found = self.reach.at_domain(round, &domain.dns_name, &sweep).await?;
             for key in keys {
                 let known = match &found {
                     Err(gap) => Err(gap.clone()),
@@ -357,7 +291,7 @@ impl Session {
         for (domain, objects) in by_domain {
             let objects: Vec<String> = objects.into_iter().collect();
             let reads = Reads { objects: &objects, attributes };
-            match self.at_domain(round, &domain, &reads).await? {
+            match self.reach.at_domain(round, &domain, &reads).await? {
                 Err(gap) => answers.extend(objects.into_iter().map(|object| (object, Err(gap.clone())))),
                 Ok(read) => {
                     for (object, outcome) in objects.into_iter().zip(read) {
@@ -447,66 +381,12 @@ impl Session {
         wanted.truncate(MOST_POLICIES);
         for Domain { dns_name, naming_context, .. } in &wanted {
             if self.policies.is_due(dns_name) {
-                let known = self.at_domain(round, dns_name, &PolicyReads { context: naming_context }).await?;
+                let known =
+                    self.reach.at_domain(round, dns_name, &PolicyReads { context: naming_context }).await?;
                 self.policies.note(dns_name, known);
             }
         }
         Ok(self.policies.of(&wanted))
-    }
-
-    /// Runs an exchange with a domain controller of that domain. `Err` ends the whole refresh: our forest rejected the
-    /// identity. Everything else is a gap of that domain's part.
-    async fn at_domain<E: Exchange>(
-        &mut self,
-        round: &mut Round,
-        domain: &str,
-        exchange: &E,
-    ) -> Result<Known<E::Answer>, Error> {
-        if let Some(gap) = round.failed.get(domain) {
-            return Ok(Err(gap.clone()));
-        }
-        self.parked.retain(|_, since| since.elapsed() < PARKED);
-        if self.parked.contains_key(domain) {
-            let text = format!("{domain} rejected the identity; it is not offered again for two hours");
-            return Ok(Err(Gap::new(Reason::NoCredentials, text)));
-        }
-        let is_own = domain == round.forest.own();
-        let outcome = if is_own {
-            self.links.exchange(&Place::Controller, &round.controllers, round.until, exchange).await
-        } else {
-            let servers = match round.servers_of(domain) {
-                Ok(servers) => servers,
-                Err(error) => return Ok(Err(error.gap())),
-            };
-            self.links.exchange(&Place::Domain(domain.to_owned()), &servers, round.until, exchange).await
-        };
-        match outcome {
-            Ok((answer, _)) => Ok(Ok(answer)),
-            Err(error) if error.stops() && round.forest.has(domain) => Err(error),
-            Err(error) => {
-                // Another forest may not know our identity. That says nothing about it at home, but it is not offered
-                // there again and again.
-                if matches!(error, Error::Credentials { .. }) {
-                    self.parked.insert(domain.to_owned(), Instant::now());
-                }
-                let gap = error.gap();
-                if error.breaks_connection() {
-                    round.failed.insert(domain.to_owned(), gap.clone());
-                }
-                Ok(Err(gap))
-            }
-        }
-    }
-}
-
-impl Round {
-    fn servers_of(&self, domain: &str) -> Result<Vec<Server>, Error> {
-        let name = HostName::parse(domain).ok_or(Error::NoServer)?;
-        match (self.domain_servers.get(&name), self.controllers.first()) {
-            (Some(urls), _) => parse(urls, Role::DomainController),
-            (None, Some(like)) => Ok(vec![Server::of_domain(domain, like)]),
-            (None, None) => Err(Error::NoServer),
-        }
     }
 }
 
@@ -517,89 +397,4 @@ enum Retry {
     AtHome,
     /// Only if the catalog could not be asked.
     WithoutCatalog,
-}
-
-fn parse(urls: &[String], role: Role) -> Result<Vec<Server>, Error> {
-    urls.iter().map(|url| Server::parse(url, role)).collect()
-}
-
-/// The realms in which an SPN could be somebody's UPN: ours and those of the service accounts.
-fn realms(question: &DirectoryQuestion, forest: &Forest) -> BTreeSet<String> {
-    let homes = question.accounts.iter().filter_map(|key| match forest.home(key) {
-        Home::In(domain) => Some(domain.dns_name),
-        Home::Anywhere | Home::Outside | Home::Unknown(_) => None,
-    });
-    homes.filter(|name| forest.has(name)).chain([forest.own().to_owned()]).collect()
-}
-
-fn settle(located: Located<'_>, forest: &Forest) -> Option<Lookup<Target>> {
-    match located {
-        Located::One(entry) => {
-            Some(Lookup::Found(Target { entry: entry.clone(), domain: forest.domain_of(entry).cloned() }))
-        }
-        Located::Many => Some(Lookup::Ambiguous),
-        Located::None => None,
-    }
-}
-
-/// What it means that a name was not found where it was looked for.
-fn absent<T>(home: Home, catalog: &Known<Vec<Entry>>) -> Known<Lookup<T>> {
-    match (home, catalog) {
-        (Home::Unknown(gap), _) => Err(gap),
-        // Its own domain, or a complete catalog, was asked.
-        (Home::In(_), _) | (Home::Anywhere, Ok(_)) => Ok(Lookup::NotFound),
-        (Home::Outside, Ok(_)) => Ok(Lookup::OutsideForest),
-        (Home::Anywhere | Home::Outside, Err(gap)) => Err(gap.clone()),
-    }
-}
-
-fn judge_accounts(
-    targets: &Targets,
-    read: &BTreeMap<String, Known<Entry>>,
-    forest: &Forest,
-) -> BTreeMap<AccountKey, Known<Lookup<Account>>> {
-    let unread = Err(Gap::peer_failed("not read"));
-    judge(targets, |target| {
-        holders::account(&target.entry, read.get(&target.entry.dn).unwrap_or(&unread), forest)
-    })
-}
-
-fn judge_computers(
-    targets: &Targets,
-    details: &BTreeMap<String, Details>,
-    forest: &Forest,
-) -> BTreeMap<AccountKey, Known<Lookup<Computer>>> {
-    judge(targets, |target| holders::computer(&target.entry, details.get(&target.entry.dn), forest))
-}
-
-fn judge<T>(targets: &Targets, made: impl Fn(&Target) -> Known<T>) -> BTreeMap<AccountKey, Known<Lookup<T>>> {
-    let one = |known: &Known<Lookup<Target>>| match known {
-        Ok(Lookup::Found(target)) => made(target).map(Lookup::Found),
-        Ok(Lookup::NotFound) => Ok(Lookup::NotFound),
-        Ok(Lookup::OutsideForest) => Ok(Lookup::OutsideForest),
-        Ok(Lookup::Ambiguous) => Ok(Lookup::Ambiguous),
-        Err(gap) => Err(gap.clone()),
-    };
-    targets.iter().map(|(key, known)| (key.clone(), one(known))).collect()
-}
-
-/// The service accounts whose SPNs we may write. One that could not be read leaves the answer open, unless there is a
-/// writable one anyway.
-fn writable(found: &[&Target], read: &BTreeMap<String, Known<Entry>>) -> Known<Vec<String>> {
-    let mut names = BTreeSet::new();
-    let mut gap = None;
-    for target in found {
-        match read.get(&target.entry.dn) {
-            Some(Ok(home)) if holders::is_writable(home) => {
-                names.extend(target.entry.text("sAMAccountName").map(str::to_owned));
-            }
-            Some(Ok(_)) => {}
-            Some(Err(reason)) => gap = Some(reason.clone()),
-            None => gap = Some(Gap::peer_failed("an account was not read")),
-        }
-    }
-    match gap {
-        Some(gap) if names.is_empty() => Err(gap),
-        _ => Ok(names.into_iter().collect()),
-    }
 }

@@ -74,7 +74,6 @@ const DRIVERS: &[(&str, &[&str])] = &[
 
 /// Files of more than [`MOST_LINES`] lines, unit tests at their end apart, each with the reason.
 const LONG_FILES: &[(&str, &str)] = &[
-    ("src/directory/session.rs", "one exchange with its connections, told from bind to answer"),
     (
         "src/expected.rs",
         "names, ports, account and SPNs of JUDGEMENT 1 to 5: each step needs the one before it",
