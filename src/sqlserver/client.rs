@@ -1,22 +1,23 @@
-//! The connection itself: the only file that names tiberius. Opens it, sends one statement at a time and hands back plain
+//! The connection itself: only this file and its folder name tiberius. Opens it, sends one statement at a time and hands back plain
 //! rows. It sets no deadline: whoever asks puts one round the whole exchange and drops the client after any error, because
 //! a tiberius client whose answer was not read to the end hangs at its next use.
 
-mod integrated;
+mod errors;
 
-use std::net::SocketAddr;
-use std::time::Duration;
+mod integrated;
 
 use futures_util::TryStreamExt;
 use tiberius::{AuthMethod, ColumnData, Config, EncryptionLevel, QueryItem, ToSql};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use super::browser;
 use super::decode::{Row, Value};
-use super::error::{CREDENTIAL_ERRORS, Error};
+use super::dial::{dial, instance_port};
+use super::error::{CREDENTIAL_ERRORS, Error, plain};
 use super::queries::{SESSION_SETUP, Statement};
 use super::settings::{Encryption, Login, Settings};
+
+use errors::{Progress, cut_off, statement_error, tls_text};
 
 pub(super) use integrated::Gate;
 
@@ -28,8 +29,6 @@ const DEFAULT_PORT: u16 = 1433;
 const MAX_ROWS: usize = 5_000;
 /// From severity 20 on the server ends the connection ("Database Engine error severities").
 const FATAL_SEVERITY: u8 = 20;
-/// Longest text of a peer that goes into one of ours.
-const MAX_TEXT: usize = 400;
 
 type Connection = tiberius::Client<Compat<TcpStream>>;
 
@@ -190,6 +189,7 @@ impl Plan<'_> {
     async fn log_in(&self, host: &str, port: u16, instance: Option<&str>) -> Result<Connection, NotLoggedIn> {
         let stream =
             dial(self.server, host, port, self.settings.timeout).await.map_err(NotLoggedIn::Failed)?;
+        let stream = stream.compat_write();
         let config = self.config(host, port, instance).map_err(NotLoggedIn::Failed)?;
         let outcome = match self.settings.login {
             Login::Sql { .. } => tiberius::Client::connect(config, stream).await,
@@ -277,72 +277,6 @@ impl Plan<'_> {
     }
 }
 
-/// How far an answer had come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// Not even the columns of its first result.
-    NoToken,
-    /// Part of it.
-    Tokens,
-}
-
-/// An answer that ends in its midst is malformed; a connection that is closed before it is lost.
-fn cut_off(error: tiberius::error::Error, progress: Progress) -> tiberius::error::Error {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    let is_in_its_midst = match &error {
-        tiberius::error::Error::Io { kind: BrokenPipe | ConnectionReset | UnexpectedEof, message } => {
-            // So much the codec says: the connection ended within a packet.
-            progress == Progress::Tokens || message.contains(WITHIN_A_PACKET)
-        }
-        _ => false,
-    };
-    if is_in_its_midst {
-        tiberius::error::Error::Protocol("the connection ended in the midst of the answer".into())
-    } else {
-        error
-    }
-}
-
-/// What asynchronous-codec says at the end of a stream that leaves part of a frame.
-const WITHIN_A_PACKET: &str = "bytes remaining";
-
-fn statement_error(server: &str, asked: &str, error: tiberius::error::Error) -> Error {
-    use tiberius::error::Error as Driver;
-    let (server, asked) = (server.to_owned(), asked.to_owned());
-    match error {
-        Driver::Server(token) => {
-            Error::Refused { server, asked, number: token.code(), text: plain(token.message()) }
-        }
-        Driver::Io { kind: std::io::ErrorKind::InvalidData, message } => {
-            Error::Malformed { server, asked, text: plain(&message) }
-        }
-        Driver::Io { message, .. } => {
-            Error::Unreachable { server, asked, text: format!("connection lost: {}", plain(&message)) }
-        }
-        Driver::Tls(text) => Error::Tls { server, text: tls_text(&text) },
-        other => Error::Malformed { server, asked, text: plain(&other.to_string()) },
-    }
-}
-
-/// tiberius appends advice about its own API; ours names our keys.
-fn tls_text(text: &str) -> String {
-    let ours = text.split(" To connect anyway you can").next().unwrap_or(text);
-    let is_certificate = ours.contains("certificate");
-    let advice =
-        if is_certificate { " (see instances[].ca_file, instances[].trust_server_certificate)" } else { "" };
-    format!("{}{advice}", plain(ours))
-}
-
-/// A peer's text on one line, without control characters, not endless.
-fn plain(text: &str) -> String {
-    let mut clean: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT + 1).collect();
-    if clean.chars().count() > MAX_TEXT {
-        clean = clean.chars().take(MAX_TEXT).chain(['…']).collect();
-    }
-    clean.trim().to_owned()
-}
-
 fn authentication(settings: &Settings, server: &str) -> Result<AuthMethod, Error> {
     match &settings.login {
         Login::Integrated => integrated::method(server),
@@ -350,77 +284,6 @@ fn authentication(settings: &Settings, server: &str) -> Result<AuthMethod, Error
             Ok(secret) => Ok(AuthMethod::sql_server(user, secret.expose())),
             Err(text) => Err(Error::NoSecret { server: server.to_owned(), identity: plain(user), text }),
         },
-    }
-}
-
-async fn resolve(server: &str, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
-    let unreachable = |text: String| Error::Unreachable {
-        server: server.to_owned(),
-        asked: "resolving the name".to_owned(),
-        text,
-    };
-    let found = tokio::net::lookup_host((host, port)).await;
-    let mut addresses: Vec<SocketAddr> =
-        found.map_err(|error| unreachable(format!("{}: {error}", plain(host))))?.collect();
-    // IPv4 first: SQL Server more often lacks the other, and a name without any address is no better.
-    addresses.sort_by_key(SocketAddr::is_ipv6);
-    addresses.dedup();
-    if addresses.is_empty() {
-        return Err(unreachable(format!("{}: no address", plain(host))));
-    }
-    Ok(addresses)
-}
-
-/// Tries each address in turn. All but the last have their share of the time, so that a dead one does not use it all up;
-/// the last has the rest, up to the caller's deadline.
-async fn dial(server: &str, host: &str, port: u16, limit: Duration) -> Result<Compat<TcpStream>, Error> {
-    let addresses = resolve(server, host, port).await?;
-    let n_addresses = addresses.len();
-    let share = limit / u32::try_from(n_addresses).unwrap_or(u32::MAX);
-    let mut failures = Vec::new();
-    for (position, address) in addresses.into_iter().enumerate() {
-        let attempt = TcpStream::connect(address);
-        let outcome = if position + 1 == n_addresses {
-            attempt.await.map_err(|error| error.to_string())
-        } else {
-            match tokio::time::timeout(share, attempt).await {
-                Ok(outcome) => outcome.map_err(|error| error.to_string()),
-                Err(_) => Err("no answer".to_owned()),
-            }
-        };
-        match outcome {
-            Ok(stream) => {
-                // Small questions, small answers: waiting to fill a packet only costs time.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream.compat_write());
-            }
-            Err(text) => failures.push(format!("{address}: {text}")),
-        }
-    }
-    let (server, asked) = (server.to_owned(), "connecting".to_owned());
-    Err(Error::Unreachable { server, asked, text: failures.join("; ") })
-}
-
-async fn instance_port(server: &str, host: &str, instance: &str, browser_port: u16) -> Result<u16, Error> {
-    let asked = "asking SQL Browser".to_owned();
-    let addresses = resolve(server, host, browser_port).await?;
-    let Some(address) = addresses.into_iter().next() else {
-        return Err(Error::Internal { server: server.to_owned(), text: "no address to ask".to_owned() });
-    };
-    let server = server.to_owned();
-    match browser::ask(address, instance).await {
-        Ok(browser::Answer { port: Some(port), .. }) => Ok(port),
-        Ok(browser::Answer { port: None, .. }) => Err(Error::Unreachable {
-            server,
-            asked,
-            text: format!("instance {instance} has no TCP listener"),
-        }),
-        Err(error @ browser::Error::Malformed(..)) => {
-            Err(Error::Malformed { server, asked, text: error.to_string() })
-        }
-        Err(error @ (browser::Error::Unreachable(..) | browser::Error::Silent(..))) => {
-            Err(Error::Unreachable { server, asked, text: error.to_string() })
-        }
     }
 }
 

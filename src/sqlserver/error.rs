@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::model::observed::{Failure, FailureKind, Refuser};
 
+/// Longest text of a peer that goes into one of ours.
+const MAX_TEXT: usize = 400;
+
 /// Why an exchange with a SQL Server failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -165,6 +168,16 @@ pub(super) const PERMISSION_ERRORS: [u32; 5] = [229, 297, 300, 371, 15562];
 /// The version lacks what was asked: column, object, function, procedure ("Database Engine events and errors").
 pub(super) const ABSENT_ERRORS: [u32; 4] = [207, 208, 195, 2812];
 
+/// A peer's text on one line, without control characters, not endless.
+pub(super) fn plain(text: &str) -> String {
+    let mut clean: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT + 1).collect();
+    if clean.chars().count() > MAX_TEXT {
+        clean = clean.chars().take(MAX_TEXT).chain(['…']).collect();
+    }
+    clean.trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,5 +204,11 @@ mod tests {
             limit: Duration::from_secs(5),
         };
         assert_eq!(timed_out.to_string(), "sql01: statement registry: no answer within 5000 ms");
+    }
+
+    #[test]
+    fn texts_of_peers_are_tamed() {
+        assert_eq!(plain("a\r\nb\u{1b}[31m\t"), "a  b [31m");
+        assert_eq!(plain(&"x".repeat(1000)).chars().count(), MAX_TEXT + 1);
     }
 }

@@ -9,6 +9,8 @@ mod session;
 
 mod look;
 
+mod dial;
+
 mod client;
 
 pub mod browser;

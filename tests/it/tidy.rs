@@ -78,7 +78,6 @@ const LONG_FILES: &[(&str, &str)] = &[
         "src/expected.rs",
         "names, ports, account and SPNs of JUDGEMENT 1 to 5: each step needs the one before it",
     ),
-    ("src/sqlserver/client.rs", "every use of tiberius, which is to be named in one place"),
     ("src/sqlserver/decode/tests.rs", "table tests of all decoders"),
     ("tests/it/config.rs", "every key and every mistake of the configuration"),
 ];
