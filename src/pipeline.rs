@@ -22,6 +22,7 @@ use crate::model::directory::DirectoryQuestion;
 use crate::model::dns::{DnsQuestion, Forward};
 use crate::model::domain::ControllerState;
 use crate::model::evidence::{Evidence, Probe};
+use crate::model::instance::Instance;
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
 use crate::model::ticket::TicketQuestion;
@@ -118,7 +119,8 @@ pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> As
             let findings = judge(&case);
             let ntlm = ntlm::tally(&case);
             let picture = case.picture.clone();
-            let verdict = verdict(picture.scope.is_ok(), &findings);
+            let is_local = case.instance().is_ok_and(Instance::is_local_express);
+            let verdict = verdict(picture.scope.is_ok() && !is_local, &findings);
             Some(InstanceAssessment { name: own.name.clone(), picture, ntlm, findings, verdict })
         })
         .collect();

@@ -1,7 +1,7 @@
 //! Tables for names, ports and expected SPNs (JUDGEMENT 1, 2, 4, 5).
 
 use crate::model::account::AccountKey;
-use crate::model::instance::{Endpoint, TcpEntry};
+use crate::model::instance::{Endpoint, Listener, Platform, Purpose, TcpEntry};
 use crate::model::settings::Alias;
 use crate::samples::{self, FQDN, host};
 
@@ -38,6 +38,13 @@ fn names_by_authority() {
     let found = names(&told, &all).unwrap();
     assert_eq!((found.primary, found.source), (host("sql.example"), NameSource::Configured));
     assert!(found.contradictions.is_empty());
+    // What AD or the operator names as an alias contradicts nothing.
+    let aliased = NameEvidence { dns: Some(host("sales.corp.contoso.com")), host: None, ..all.clone() };
+    assert!(names(&settings(), &aliased).unwrap().contradictions.is_empty());
+    let by_operator =
+        InstanceSettings { aliases: vec![Alias { host: dns.clone(), port: None }], ..settings() };
+    let found = names(&by_operator, &all).unwrap();
+    assert_eq!(found.contradictions, [(NameSource::Host, os.clone())]);
     // Without AD the host, then DNS; short names are no FQDN.
     let without =
         |evidence: NameEvidence| names(&settings(), &evidence).map(|found| (found.primary, found.source));
@@ -76,9 +83,64 @@ fn the_dac_mirroring_and_offline_rows_do_not_count() {
     registry.admin_port = None;
     instance.listeners = Ok(vec![row("0.0.0.0", 1433), row("127.0.0.1", 51_000)]);
     assert_eq!(ports(&instance).unwrap().admin, Some(51_000));
+    // On Linux no registry tells it, and with `remote admin connections` it is not on loopback.
+    let mut linux = samples::instance();
+    (linux.platform, linux.registry) = (Ok(Platform::Linux), Err(Gap::not_applicable("Linux")));
+    linux.listeners = Ok(vec![row("0.0.0.0", 1433), row("0.0.0.0", 1434), row("::", 1434)]);
+    let found = ports(&linux).unwrap();
+    assert_eq!((found.numbers().collect::<Vec<_>>(), found.admin), (vec![1433], Some(1434)));
+    // An instance on 1434 is no DAC: it is alone there, or configured so.
+    linux.listeners = Ok(vec![row("0.0.0.0", 1434)]);
+    assert_eq!(ports(&linux).unwrap().numbers().collect::<Vec<_>>(), [1434]);
+    let Ok(registry) = &mut instance.registry else { panic!() };
+    registry.tcp_entries[0].static_ports = vec![1433, 1434];
+    instance.listeners = Ok(vec![row("0.0.0.0", 1433), row("0.0.0.0", 1434)]);
+    let found = ports(&instance).unwrap();
+    assert_eq!((found.numbers().collect::<Vec<_>>(), found.admin), (vec![1433, 1434], None));
     // Nobody can look: the gap of the statement.
     instance.listeners = Err(Gap::no_permission("300"));
     assert_eq!(ports(&instance), Err(Gap::no_permission("300")));
+}
+
+#[test]
+fn listener_rows_are_told_from_those_of_the_instance() {
+    let split = |change: &dyn Fn(&mut Instance), rows: Vec<Listener>| {
+        let mut instance = samples::instance();
+        instance.listeners = Ok(rows);
+        change(&mut instance);
+        let found = ports(&instance).unwrap();
+        let listeners: Vec<u16> = found.listener_rows.iter().map(|(_, port)| *port).collect();
+        (found.numbers().collect::<Vec<_>>(), listeners)
+    };
+    let known = |instance: &mut Instance| {
+        instance.availability.as_mut().unwrap().listeners = vec![listener("list", Some(1450), false)];
+    };
+    let hidden = |instance: &mut Instance| instance.availability = Err(Gap::no_permission("hidden"));
+    let everywhere = || vec![row("0.0.0.0", 1433), row("::", 1433), row("10.77.0.50", 1450)];
+    assert_eq!(split(&known, everywhere()), (vec![1433], vec![1450]));
+    // Without the right to see the groups, or just after a failover, it is no port of the instance either.
+    assert_eq!(split(&hidden, everywhere()), (vec![1433], vec![1450]));
+    assert_eq!(split(&|_| (), everywhere()), (vec![1433], vec![1450]));
+    // An instance that listens on single addresses has rows of its own for them.
+    let single = || vec![row("10.77.0.11", 1433), row("10.77.0.12", 1433), row("10.77.0.50", 1450)];
+    assert_eq!(split(&known, single()), (vec![1433], vec![1450]));
+    assert_eq!(split(&hidden, single()), (vec![1433, 1450], vec![]));
+    // The DAC on every address says nothing of the instance.
+    let with_dac = || vec![row("10.77.0.11", 1433), row("0.0.0.0", 1434)];
+    assert_eq!(split(&|_| (), with_dac()), (vec![1433], vec![]));
+    // A distributed network name listens on every address, on a port of its own.
+    let network_name = |instance: &mut Instance| {
+        let listener = GroupListener { online_addresses: vec![], ..listener("dnn", Some(6789), true) };
+        instance.availability.as_mut().unwrap().listeners = vec![listener];
+    };
+    let rows = || vec![row("0.0.0.0", 1433), row("0.0.0.0", 6789), row("::", 6789)];
+    assert_eq!(split(&network_name, rows()), (vec![1433], vec![6789, 6789]));
+    // On the instance's own port it takes nothing away.
+    let shared = |instance: &mut Instance| {
+        let listener = GroupListener { online_addresses: vec![], ..listener("dnn", Some(1433), true) };
+        instance.availability.as_mut().unwrap().listeners = vec![listener];
+    };
+    assert_eq!(split(&shared, vec![row("0.0.0.0", 1433)]), (vec![1433], vec![]));
 }
 
 #[test]
@@ -220,7 +282,7 @@ fn aliases_of_the_operator_and_of_ad() {
         |settings, _| {
             settings.aliases = vec![alias("db.contoso.com", None), alias("old.contoso.com", Some(1444))]
         },
-        &["sales.corp.contoso.com"],
+        &["sales.corp.contoso.com", "sales"],
     );
     assert_eq!(
         rows[2..],
