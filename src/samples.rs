@@ -401,6 +401,8 @@ pub(crate) struct Bench {
     pub(crate) is_protected: bool,
     /// Further instances of the same host.
     further: Vec<Instance>,
+    /// None of these answers.
+    pub(crate) are_further_silent: bool,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
     at_home: BTreeMap<String, Vec<Spn>>,
     /// What KDCs answer, if they do.
@@ -482,6 +484,7 @@ impl Bench {
             class: None,
             is_protected: false,
             further: Vec::new(),
+            are_further_silent: false,
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
             not_asked: BTreeSet::new(),
@@ -1002,7 +1005,8 @@ impl Bench {
         let mut instances = vec![InstanceEvidence { sqlserver, connections }];
         for further in &self.further {
             let mut slots = InstanceEvidence { sqlserver: Slot::new(age), connections: Slot::new(age) };
-            slots.sqlserver.record(at, Duration::from_millis(5), (), Ok(further.clone()));
+            let outcome = if self.are_further_silent { Err(failed()) } else { Ok(further.clone()) };
+            slots.sqlserver.record(at, Duration::from_millis(5), (), outcome);
             instances.push(slots);
         }
         let ticket = match &self.settings.ticket {
