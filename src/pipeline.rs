@@ -15,7 +15,7 @@ use crate::findings::controllers::controllers;
 use crate::findings::ntlm::{self, Tally};
 use crate::findings::picture::{Outline, Picture};
 use crate::findings::verdict::{Verdict, verdict};
-use crate::findings::{Case, Finding, judge};
+use crate::findings::{Case, Finding, Outcome, judge};
 use crate::model::account::AccountKey;
 use crate::model::connections::ConnectionsQuestion;
 use crate::model::directory::DirectoryQuestion;
@@ -58,6 +58,16 @@ pub struct Assessment {
     pub controllers: Known<Vec<ControllerState>>,
     /// What each probe is to be asked next.
     pub questions: Questions,
+}
+
+impl Assessment {
+    /// Whether the exporter's own account could change what it watches.
+    pub fn could_write(&self) -> bool {
+        let mut findings = self.instances.iter().flat_map(|instance| &instance.findings);
+        findings.any(|finding| {
+            finding.rule.name == "exporter_overprivileged" && finding.outcome == Outcome::Applies
+        })
+    }
 }
 
 /// One instance, judged.

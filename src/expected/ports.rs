@@ -201,3 +201,6 @@ fn is_dynamic(instance: &Instance, port: u16) -> Known<bool> {
     Ok(!entries.iter().any(|entry| entry.static_ports.contains(&port))
         && entries.iter().any(|entry| entry.dynamic_port.is_some()))
 }
+
+#[cfg(test)]
+mod tests;

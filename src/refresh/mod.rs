@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::findings::Outcome;
 use crate::model::directory::DirectoryQuestion;
 use crate::model::dns::DnsQuestion;
 use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
@@ -274,13 +273,10 @@ async fn assemble(
 
 /// An exporter that could change what it watches is told of in the log too (JUDGEMENT 17), once each time it becomes so.
 fn warned_of_rights(assessment: &Assessment, before: bool) -> bool {
-    const FINDING: &str = "exporter_overprivileged";
-    let findings = assessment.instances.iter().flat_map(|instance| &instance.findings);
-    let finding = findings.filter(|finding| finding.rule.name == FINDING);
-    let could_write = finding.into_iter().any(|finding| finding.outcome == Outcome::Applies);
+    let could_write = assessment.could_write();
     if could_write && !before {
         tracing::warn!(
-            finding = FINDING,
+            finding = "exporter_overprivileged",
             "the exporter's own account could write the SPNs that it watches: give it an account without that right"
         );
     }
