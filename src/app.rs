@@ -31,7 +31,12 @@ pub async fn run(
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, version = BUILD.version, "listening");
             if !address.ip().is_loopback() {
-                tracing::info!(%address, "open beyond loopback, without TLS: /explain shows only verdicts there");
+                // JUDGEMENT 17: said loudly.
+                tracing::warn!(
+                    %address,
+                    "open beyond loopback without TLS and authentication: /metrics names accounts and SPNs to whoever \
+                     reaches it (labels.accounts: hash hides the names); /explain shows only verdicts there"
+                );
             }
         }
     }

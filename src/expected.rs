@@ -5,147 +5,17 @@ mod account;
 
 mod names;
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+mod ports;
 
 use crate::model::host::HostName;
-use crate::model::instance::{Availability, GroupListener, Instance, Listener, Platform, Purpose, Registry};
+use crate::model::instance::{Availability, GroupListener, Instance};
 use crate::model::observed::{Gap, Known};
 use crate::model::settings::InstanceSettings;
 use crate::model::spn::{Spn, Tail};
 
 pub use account::{ServiceAccount, running_account, running_identity, service_account, service_identity};
 pub use names::{NameEvidence, NameSource, Names, names};
-
-/// A port on which the instance takes T-SQL connections now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LivePort {
-    /// TCP port.
-    pub port: u16,
-    /// The addresses it is bound to; empty for a wildcard.
-    pub addresses: Vec<IpAddr>,
-    /// Whether the instance chose it itself (JUDGEMENT 4); a gap where the configuration cannot be read.
-    pub is_dynamic: Known<bool>,
-}
-
-/// The ports of an instance, configured and running.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Ports {
-    /// Running, without the DAC and listener rows.
-    pub live: Vec<LivePort>,
-    /// The DAC's port, if it is seen. It needs no port SPN.
-    pub admin: Option<u16>,
-    /// Ports of availability group listeners seen here, with their address.
-    pub listener_rows: Vec<(IpAddr, u16)>,
-}
-
-impl Ports {
-    /// Whether the instance serves this port now.
-    pub fn is_live(&self, port: u16) -> bool {
-        self.live.iter().any(|live| live.port == port)
-    }
-
-    /// The ports, in order.
-    pub fn numbers(&self) -> impl Iterator<Item = u16> + '_ {
-        self.live.iter().map(|live| live.port)
-    }
-}
-
-/// The registry entries that count: `IPAll` if the instance listens on all addresses, else the enabled `IPn`.
-pub fn effective_entries(registry: &Registry) -> Vec<&crate::model::instance::TcpEntry> {
-    let all = registry.listen_on_all.unwrap_or(true);
-    registry
-        .tcp_entries
-        .iter()
-        .filter(|entry| {
-            if entry.name.eq_ignore_ascii_case("IPAll") { all } else { !all && entry.enabled == Some(true) }
-        })
-        .collect()
-}
-
-/// Live ports that are looked at; no instance of this world has more than a handful, a hostile peer may claim 65,535.
-const MOST_PORTS: usize = 64;
-
-/// The live ports (JUDGEMENT 4): online T-SQL rows without the DAC and without listener rows.
-///
-/// # Errors
-/// The gap of the listener statement.
-pub fn ports(instance: &Instance) -> Known<Ports> {
-    let listeners = instance.listeners.as_ref().map_err(Clone::clone)?;
-    let tsql: Vec<&Listener> =
-        listeners.iter().filter(|row| row.purpose == Purpose::Tsql && row.is_online).collect();
-    let admin = admin_port(instance, &tsql);
-    let group_rows: BTreeSet<(IpAddr, u16)> = instance
-        .availability
-        .as_ref()
-        .map(|availability| availability.listeners.as_slice())
-        .unwrap_or_default()
-        .iter()
-        .flat_map(|listener| {
-            listener.online_addresses.iter().filter_map(|address| Some((*address, listener.port?)))
-        })
-        .collect();
-    let mut ports = Ports { admin, ..Ports::default() };
-    for row in tsql {
-        if Some(row.port) == admin {
-            continue;
-        }
-        if let Some(address) = row.address.filter(|address| group_rows.contains(&(*address, row.port))) {
-            ports.listener_rows.push((address, row.port));
-            continue;
-        }
-        let bound = row.address.filter(|address| !address.is_unspecified());
-        let is_full = ports.live.len() >= MOST_PORTS;
-        match ports.live.iter_mut().find(|live| live.port == row.port) {
-            Some(live) => live.addresses.extend(bound),
-            None if is_full => {}
-            None => ports.live.push(LivePort {
-                port: row.port,
-                addresses: bound.into_iter().collect(),
-                is_dynamic: is_dynamic(instance, row.port),
-            }),
-        }
-    }
-    Ok(ports)
-}
-
-/// The DAC is told by its port, not by loopback alone: with `remote admin connections` it listens on 0.0.0.0.
-fn admin_port(instance: &Instance, tsql: &[&Listener]) -> Option<u16> {
-    let registry = instance.registry.as_ref().ok();
-    let configured = registry.map(effective_entries).unwrap_or_default();
-    let is_static = |port: u16| configured.iter().any(|entry| entry.static_ports.contains(&port));
-    if let Some(port) = registry.and_then(|registry| registry.admin_port).filter(|port| !is_static(*port)) {
-        return Some(port);
-    }
-    // A row on loopback only, beside one that is not: nobody configures a T-SQL listener so by hand.
-    let loopback_only = |port: u16| {
-        tsql.iter()
-            .filter(|row| row.port == port)
-            .all(|row| row.address.is_some_and(|address| address.is_loopback()))
-    };
-    let candidates: Vec<u16> =
-        tsql.iter().map(|row| row.port).filter(|port| loopback_only(*port) && !is_static(*port)).collect();
-    if candidates.contains(&DAC_DEFAULT_PORT) {
-        return Some(DAC_DEFAULT_PORT);
-    }
-    let has_other = tsql.iter().any(|row| !loopback_only(row.port));
-    candidates.first().copied().filter(|_| has_other)
-}
-
-/// The port of the dedicated administrator connection of a default instance ("Diagnostic connection for database
-/// administrators", Microsoft).
-const DAC_DEFAULT_PORT: u16 = 1434;
-
-fn is_dynamic(instance: &Instance, port: u16) -> Known<bool> {
-    if instance.platform == Ok(Platform::Linux) {
-        // mssql.conf knows only `network.tcpport`; SQL Server on Linux has no dynamic ports.
-        return Ok(false);
-    }
-    let registry = instance.registry.as_ref().map_err(Clone::clone)?;
-    let entries = effective_entries(registry);
-    Ok(!entries.iter().any(|entry| entry.static_ports.contains(&port))
-        && entries.iter().any(|entry| entry.dynamic_port.is_some()))
-}
+pub use ports::{LivePort, Ports, configured, effective_entries, ports};
 
 /// What an SPN is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -405,7 +275,9 @@ fn alias_forms(list: &mut List<'_>, settings: &InstanceSettings) {
             }
         }
     }
-    for name in &names.additional {
+    // A short one is a short-name form like any other: only on demand.
+    let is_wanted = |name: &&HostName| name.is_qualified() || settings.expect_short_names;
+    for name in names.additional.iter().filter(is_wanted) {
         for port in ports.numbers() {
             let spn = Spn::with_port(name, port);
             let why = "alias in AD (msDS-AdditionalDnsHostName)";

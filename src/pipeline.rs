@@ -15,13 +15,14 @@ use crate::findings::controllers::controllers;
 use crate::findings::ntlm::{self, Tally};
 use crate::findings::picture::{Outline, Picture};
 use crate::findings::verdict::{Verdict, verdict};
-use crate::findings::{Case, Finding, judge};
+use crate::findings::{Case, Finding, Outcome, judge};
 use crate::model::account::AccountKey;
 use crate::model::connections::ConnectionsQuestion;
 use crate::model::directory::DirectoryQuestion;
 use crate::model::dns::{DnsQuestion, Forward};
 use crate::model::domain::ControllerState;
 use crate::model::evidence::{Evidence, Probe};
+use crate::model::instance::Instance;
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
 use crate::model::ticket::TicketQuestion;
@@ -57,6 +58,16 @@ pub struct Assessment {
     pub controllers: Known<Vec<ControllerState>>,
     /// What each probe is to be asked next.
     pub questions: Questions,
+}
+
+impl Assessment {
+    /// Whether the exporter's own account could change what it watches.
+    pub fn could_write(&self) -> bool {
+        let mut findings = self.instances.iter().flat_map(|instance| &instance.findings);
+        findings.any(|finding| {
+            finding.rule.name == "exporter_overprivileged" && finding.outcome == Outcome::Applies
+        })
+    }
 }
 
 /// One instance, judged.
@@ -118,7 +129,8 @@ pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> As
             let findings = judge(&case);
             let ntlm = ntlm::tally(&case);
             let picture = case.picture.clone();
-            let verdict = verdict(picture.scope.is_ok(), &findings);
+            let is_local = case.instance().is_ok_and(Instance::is_local_express);
+            let verdict = verdict(picture.scope.is_ok() && !is_local, &findings);
             Some(InstanceAssessment { name: own.name.clone(), picture, ntlm, findings, verdict })
         })
         .collect();

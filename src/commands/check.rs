@@ -19,9 +19,11 @@ pub async fn run(config: &Config, format: Format, fail_on: FailOn, out: &mut imp
         Format::Table => report::text(&assessment, Detail::Full),
         Format::Json => report::json(&assessment, Detail::Full).map_err(io::Error::other)?,
     };
-    out.write_all(page.as_bytes())?;
-    out.flush()?;
-    Ok(exit_code(&assessment, fail_on))
+    match out.write_all(page.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads the first lines alone, as `| head` does, is told the outcome all the same.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        Ok(()) | Err(_) => Ok(exit_code(&assessment, fail_on)),
+    }
 }
 
 fn exit_code(assessment: &Assessment, fail_on: FailOn) -> u8 {

@@ -80,8 +80,12 @@ pub fn names(settings: &InstanceSettings, evidence: &NameEvidence) -> Known<Name
     };
     let contradictions = match source {
         NameSource::Configured => Vec::new(),
+        // A name that AD or the operator gives to this instance beside its own is an alias, and contradicts nothing.
         NameSource::ComputerObject | NameSource::Host | NameSource::Dns => {
-            said.filter(|(_, name)| *name != primary).collect()
+            let is_alias = |name: &HostName| {
+                evidence.additional.contains(name) || settings.aliases.iter().any(|alias| alias.host == *name)
+            };
+            said.filter(|(_, name)| *name != primary && !is_alias(name)).collect()
         }
     };
     let own = evidence.computer_object.iter().chain(&evidence.additional).cloned().collect();

@@ -97,11 +97,14 @@ impl<'a> Case<'a> {
         self.pictures
     }
 
-    /// What was worked out of the other instances.
+    /// What was worked out of the other instances that answer. That one of them does not is a gap of its own part only.
     pub fn others(&self) -> impl Iterator<Item = &'a Picture> {
-        let own = self.own;
-        let all = self.settings.instances.iter().zip(self.pictures);
-        all.filter(|(other, _)| other.name != own.name).map(|(_, picture)| picture)
+        let (own, now) = (self.own, self.now);
+        let all = self.settings.instances.iter().zip(self.pictures).zip(&self.evidence.instances);
+        all.filter(move |((other, _), slots)| {
+            other.name != own.name && slots.sqlserver.answer(Probe::SqlServer, now).is_ok()
+        })
+        .map(|((_, picture), _)| picture)
     }
 
     /// Its availability groups.

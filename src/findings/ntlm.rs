@@ -130,11 +130,16 @@ fn cause(case: &Case<'_>, client: &NtlmClient) -> Cause {
         let is_ours = domains.iter().any(|known| {
             known.netbios_name.eq_ignore_ascii_case(domain) || known.dns_name.eq_ignore_ascii_case(domain)
         });
-        let is_trusted = foreign::trust_to(case, domain).is_ok_and(|trust| trust.is_some());
+        let trust = foreign::trust_to(case, domain);
         // "NT AUTHORITY" stands for a computer's own identity, such as ANONYMOUS LOGON after a double hop.
         let is_authority = domain.to_uppercase().starts_with("NT ");
-        if !is_ours && !is_trusted && !is_authority && case.settings.directory.also.is_empty() {
-            return Cause::ClientCannotKerberos;
+        if !is_ours && !is_authority && case.settings.directory.also.is_empty() {
+            match trust {
+                Ok(Some(_)) => {}
+                Ok(None) => return Cause::ClientCannotKerberos,
+                // It may come over a trust that could not be read: that is no proof that it never could.
+                Err(_) => return unproven(general_cause(case)),
+            }
         }
     }
     if client.address.is_none() {
@@ -156,6 +161,14 @@ fn general_cause(case: &Case<'_>) -> Cause {
         return Cause::NameWithoutSpn;
     }
     if required().all(|spn| spn.status == Status::Good) { Cause::ClientSide } else { Cause::Unknown }
+}
+
+/// Where it is not known whether the client could use Kerberos at all, the fault is not said to be on its side.
+const fn unproven(cause: Cause) -> Cause {
+    match cause {
+        Cause::ClientSide => Cause::Unknown,
+        cause => cause,
+    }
 }
 
 fn is_ignored(case: &Case<'_>, client: &NtlmClient) -> bool {

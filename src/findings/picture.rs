@@ -8,7 +8,7 @@ use crate::model::directory::{Account, AccountNames, Computer, DirectoryFacts, L
 use crate::model::dns::{DnsFacts, Forward};
 use crate::model::evidence::{Evidence, Probe};
 use crate::model::host::HostName;
-use crate::model::instance::{GroupListener, Instance, Platform};
+use crate::model::instance::{GroupListener, Instance, OUT_OF_SCOPE_EDITIONS, Platform};
 use crate::model::machine::Machine;
 use crate::model::observed::{Gap, Known, Now, Reason, unix_seconds};
 use crate::model::settings::{InstanceSettings, Settings};
@@ -82,9 +82,6 @@ pub const MOST_TARGETS: usize = 64;
 
 /// A service whose start is younger than this may not have registered its SPNs everywhere (JUDGEMENT 3).
 const SETTLING_SECONDS: f64 = 15.0 * 60.0;
-
-/// EngineEdition of Azure SQL Database, Managed Instance, Edge and Synapse/Fabric (SERVERPROPERTY page): out of scope.
-const CLOUD_EDITIONS: [i32; 5] = [5, 8, 9, 11, 12];
 
 impl Outline {
     /// Of instance number `index`.
@@ -316,11 +313,12 @@ impl<'a> Sight<'a> {
     /// Whether there is a domain, and an engine of the kind that has SPNs.
     fn scope(&self, settings: &Settings) -> Result<(), String> {
         let properties = &self.instance.properties;
-        if CLOUD_EDITIONS.contains(&properties.engine_edition) {
+        if OUT_OF_SCOPE_EDITIONS.contains(&properties.engine_edition) {
             return Err("Azure SQL and Edge editions are out of scope".to_owned());
         }
         let directory = &settings.directory;
-        if directory.domain.is_some() || !directory.servers.is_empty() || self.directory.is_some() {
+        // The operator's word. That a directory answers says nothing: it may be another instance's.
+        if directory.domain.is_some() || !directory.servers.is_empty() {
             return Ok(());
         }
         let domain = properties.default_domain.as_deref().unwrap_or_default().trim();

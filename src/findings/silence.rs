@@ -101,6 +101,9 @@ fn healthy_servers_are_silent() {
         is_silent(what, &bench, Verdict::Healthy);
     }
     is_silent("workgroup", &Bench::new().workgroup(), Verdict::NotApplicable);
+    let express = Bench::new().tcp_off().spns("svc_sql", &[NAME]);
+    let express = express.with(|bench| bench.instance.properties.engine_edition = 4);
+    is_silent("Express for local use", &express, Verdict::NotApplicable);
     let just_started = Bench::new().spns("svc_sql", &["HTTP/x"]).with(|bench| {
         bench.instance.started = Ok(crate::samples::now().unix_seconds() - 60.0);
     });

@@ -1,7 +1,7 @@
 //! The instance: who it is, its ports and listeners, its availability groups.
 
 use crate::model::evidence::Probe;
-use crate::model::instance::Instance;
+use crate::model::instance::{Instance, Platform};
 use crate::model::observed::Known;
 
 use super::{Family, Kind, Rows, Source, View};
@@ -47,8 +47,14 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Whether the TCP/IP protocol is enabled (sys.dm_server_registry; always 1 on Linux). Cached.",
         cap: 1,
         source: Source::Instance(|view, rows| {
-            let registry = facts(view).and_then(|instance| instance.registry.as_ref().map_err(Clone::clone));
-            if let Ok(Some(enabled)) = registry.map(|registry| registry.tcp_enabled) {
+            let Ok(instance) = facts(view) else { return };
+            let enabled = match (&instance.platform, &instance.registry) {
+                // There is no switch (JUDGEMENT 18).
+                (Ok(Platform::Linux), _) => Some(true),
+                (_, Ok(registry)) => registry.tcp_enabled,
+                (_, Err(_)) => None,
+            };
+            if let Some(enabled) = enabled {
                 rows.add([], f64::from(u8::from(enabled)));
             }
         }),

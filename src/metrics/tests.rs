@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::model::instance::Platform;
 use crate::samples::{self, Bench};
 
 fn build() -> Build {
@@ -52,6 +53,19 @@ fn a_healthy_default_instance_stays_under_300_series() {
     let series: usize = filled.iter().map(|filled| filled.samples.len()).sum();
     assert!(series < 300, "{series}");
     assert!(series > 100, "{series}: the page is nearly empty");
+}
+
+#[test]
+fn tcp_is_always_on_on_linux_and_unknown_without_a_registry_elsewhere() {
+    let enabled = |platform| {
+        let (filled, _) = page(&Bench::new().with(|bench| {
+            bench.instance.platform = Ok(platform);
+            bench.instance.registry = Err(Bench::refused());
+        }));
+        let family = filled.iter().find(|filled| filled.family.name == "tcp_enabled");
+        family.map(|family| family.samples[0].value)
+    };
+    assert_eq!((enabled(Platform::Linux), enabled(Platform::Windows)), (Some(1.0), None));
 }
 
 #[test]

@@ -10,6 +10,13 @@ use super::start::{NameTranslation, RegistrationRefusal};
 /// The name under which the default instance is installed, and which stands for it.
 pub const DEFAULT_INSTANCE: &str = "MSSQLSERVER";
 
+/// EngineEdition of Azure SQL Database, Synapse, Managed Instance, Edge and Fabric (SERVERPROPERTY page): out of scope
+/// (JUDGEMENT 17).
+pub const OUT_OF_SCOPE_EDITIONS: [i32; 6] = [5, 6, 8, 9, 11, 12];
+
+/// EngineEdition of SQL Server Express (SERVERPROPERTY page).
+const EXPRESS: i32 = 4;
+
 /// One look at an instance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {
@@ -113,6 +120,14 @@ pub struct ClockReading {
 }
 
 impl Instance {
+    /// Whether it is a SQL Server Express that only clients on its own host reach: TCP and named pipes are off (JUDGEMENT 14).
+    pub fn is_local_express(&self) -> bool {
+        let is_off = |registry: &Registry| {
+            registry.tcp_enabled == Some(false) && registry.named_pipes_enabled != Some(true)
+        };
+        self.properties.engine_edition == EXPRESS && self.registry.as_ref().is_ok_and(is_off)
+    }
+
     /// Whether the exporter is proven to run on the instance's host; not proven is `false`.
     pub fn sees_us_on_its_host(&self) -> bool {
         self.own_session.as_ref().is_ok_and(OwnSession::is_on_host)

@@ -249,9 +249,11 @@ async fn assemble(
     latest: watch::Sender<Arc<Assessment>>,
 ) {
     let mut bell = board.listen();
+    let mut could_write = false;
     loop {
         bell.mark_unchanged();
         let assessment = Arc::new(look(&settings, &board));
+        could_write = warned_of_rights(&assessment, could_write);
         let until = Instant::now() + AT_LEAST_EVERY;
         let expiry = board::next_expiry(&assessment.evidence, assessment.at).map(Instant::from_std);
         latest.send_replace(Arc::clone(&assessment));
@@ -267,6 +269,18 @@ async fn assemble(
             () = tokio::time::sleep_until(expiry.map_or(until, |expiry| expiry.min(until))) => {}
         }
     }
+}
+
+/// An exporter that could change what it watches is told of in the log too (JUDGEMENT 17), once each time it becomes so.
+fn warned_of_rights(assessment: &Assessment, before: bool) -> bool {
+    let could_write = assessment.could_write();
+    if could_write && !before {
+        tracing::warn!(
+            finding = "exporter_overprivileged",
+            "the exporter's own account could write the SPNs that it watches: give it an account without that right"
+        );
+    }
+    could_write
 }
 
 /// Whether every enabled probe has run once, or has nothing to be asked: what readiness means. A probe that
@@ -328,5 +342,20 @@ fn log_change(probe: &str, instance: Option<&str>, before: Option<bool>, outcome
             tracing::warn!(probe, instance, kind = failure.kind.name(), err = %failure.text, "failed");
         }
         Ok(()) | Err(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::warned_of_rights;
+    use crate::samples::Bench;
+
+    #[test]
+    fn an_exporter_that_could_write_is_known_to_the_log() {
+        let writer = Bench::new().with(|bench| {
+            bench.facts.as_mut().unwrap().writable_accounts = Ok(vec!["svc_sql".into()]);
+        });
+        assert!(warned_of_rights(&writer.assess(), false) && warned_of_rights(&writer.assess(), true));
+        assert!(!warned_of_rights(&Bench::new().assess(), true));
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Bench {
     pub(crate) is_protected: bool,
     /// Further instances of the same host.
     further: Vec<Instance>,
+    /// None of these answers.
+    pub(crate) are_further_silent: bool,
     /// Accounts whose own attribute has the SPNs although the Global Catalog has not, and the reverse.
     at_home: BTreeMap<String, Vec<Spn>>,
     /// What KDCs answer, if they do.
@@ -151,6 +153,7 @@ impl Bench {
             class: None,
             is_protected: false,
             further: Vec::new(),
+            are_further_silent: false,
             holders: BTreeMap::new(),
             hidden: BTreeSet::new(),
             not_asked: BTreeSet::new(),

@@ -226,7 +226,7 @@ impl Plan<'_> {
         config.command_timeout(None);
         // A lone surrogate in a client-chosen program name must not fail the whole answer.
         config.lossy_utf16_decoding(true);
-        if settings.trusts_any_certificate() {
+        if settings.trusts_any_certificate_of(host) {
             config.trust_cert();
         } else if let Some(path) = &settings.ca_file {
             let bundle = std::fs::read(path).map_err(|error| Error::Tls {

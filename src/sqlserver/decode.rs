@@ -19,7 +19,8 @@ use std::net::IpAddr;
 use super::queries;
 use crate::model::host::canonical_address;
 use crate::model::instance::{
-    DEFAULT_INSTANCE, Endpoint, Listener, OwnSession, Platform, Properties, Purpose, Service,
+    DEFAULT_INSTANCE, Endpoint, Listener, OUT_OF_SCOPE_EDITIONS, OwnSession, Platform, Properties, Purpose,
+    Service,
 };
 
 pub use availability::{Names, addresses, groups, listeners as group_listeners, routing_urls};
@@ -77,9 +78,14 @@ pub fn identity(rows: &[Row]) -> Result<Identity, Undecodable> {
         _ if major < FIRST_MAJOR_ON_LINUX => Some(Platform::Windows),
         _ => None,
     };
+    let engine_edition = row.required_i32("engine_edition")?;
     let flag = |column| Ok::<_, Undecodable>(row.int(column)?.is_some_and(|value| value != 0));
     let properties = Properties {
-        machine_name: row.required_text("machine_name")?.to_owned(),
+        // A database in the cloud has no machine (SERVERPROPERTY page: NULL); that it is one must be seen.
+        machine_name: match OUT_OF_SCOPE_EDITIONS.contains(&engine_edition) {
+            true => row.owned_text("machine_name")?.unwrap_or_default(),
+            false => row.required_text("machine_name")?.to_owned(),
+        },
         server_name: row.required_text("server_name")?.to_owned(),
         at_at_servername: row.owned_text("at_at_servername")?,
         instance_name: row.owned_text("instance_name")?,
@@ -87,7 +93,7 @@ pub fn identity(rows: &[Row]) -> Result<Identity, Undecodable> {
         version,
         major,
         edition: row.owned_text("edition")?.unwrap_or_default(),
-        engine_edition: row.required_i32("engine_edition")?,
+        engine_edition,
         is_clustered: flag("is_clustered")?,
         is_hadr_enabled: flag("is_hadr_enabled")?,
         default_domain: row.owned_text("default_domain")?,

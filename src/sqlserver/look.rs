@@ -18,8 +18,8 @@ use super::decode::{self, Identity, Row, Undecodable, Uptime};
 use super::error::{ABSENT_ERRORS, Error, PERMISSION_ERRORS};
 use super::queries::{self, Statement};
 use crate::model::instance::{
-    Availability, ClockReading, Endpoint, Instance, LinkedServer, OwnSession, Platform, Properties, Registry,
-    Service, StatementOutcome,
+    Availability, ClockReading, Endpoint, Instance, LinkedServer, Listener, OUT_OF_SCOPE_EDITIONS,
+    OwnSession, Platform, Properties, Registry, Service, StatementOutcome,
 };
 use crate::model::observed::{Gap, Known};
 use crate::model::start::RegistrationRefusal;
@@ -30,8 +30,6 @@ use out_of_scope::out_of_scope;
 pub(super) const SLOW_EVERY: Duration = Duration::from_secs(300);
 /// Starts closer than this are the same: UTC now minus uptime moves with every correction of the clock.
 const SAME_START_SECONDS: f64 = 5.0;
-/// Azure SQL Database and Managed Instance (SERVERPROPERTY page): out of scope (JUDGEMENT 17).
-const AZURE_EDITIONS: [i32; 2] = [5, 8];
 
 type Outcomes = BTreeMap<&'static str, StatementOutcome>;
 
@@ -41,6 +39,7 @@ pub(super) struct Slow {
     at: Instant,
     properties: Properties,
     started: Known<f64>,
+    listeners: Known<Vec<Listener>>,
     platform: Known<Platform>,
     local_addresses: Known<Vec<IpAddr>>,
     own_session: Known<OwnSession>,
@@ -56,11 +55,18 @@ pub(super) struct Slow {
 }
 
 impl Slow {
-    /// Whether these answers can be repeated: young, and nothing has changed that decides what is asked.
-    fn is_good_for(&self, properties: &Properties, started: &Known<f64>) -> bool {
+    /// Whether these answers can be repeated: young, and nothing has changed that decides what is asked. A failover moves the
+    /// rows of listeners, and with them roles and addresses.
+    fn is_good_for(
+        &self,
+        properties: &Properties,
+        started: &Known<f64>,
+        listeners: &Known<Vec<Listener>>,
+    ) -> bool {
         self.at.elapsed() < SLOW_EVERY
             && self.properties == *properties
             && is_same_start(&self.started, started)
+            && self.listeners == *listeners
     }
 }
 
@@ -89,7 +95,7 @@ impl Look<'_> {
     ) -> Result<(Instance, Slow, Option<Uptime>), Error> {
         let (identity, clock) = self.identity().await?;
         let properties = identity.properties.clone();
-        if AZURE_EDITIONS.contains(&properties.engine_edition) {
+        if OUT_OF_SCOPE_EDITIONS.contains(&properties.engine_edition) {
             return Ok(out_of_scope(properties, clock));
         }
         let mut round = Round { look: self, identity: &identity, outcomes: Outcomes::new() };
@@ -98,12 +104,12 @@ impl Look<'_> {
         let mut started = uptime.clone().map(|uptime| uptime.started);
         let uptime = uptime.ok();
         let slow = match slow {
-            Some(slow) if slow.is_good_for(&properties, &started) => {
+            Some(slow) if slow.is_good_for(&properties, &started, &listeners) => {
                 // The same start keeps the same number, or it would flicker with the clock.
                 started = slow.started.clone();
                 slow
             }
-            _ => round.slow(&started, uptime).await?,
+            _ => round.slow(&started, uptime, &listeners).await?,
         };
         let mut statements = slow.outcomes.clone();
         statements.extend(round.outcomes);
@@ -202,7 +208,12 @@ impl Round<'_, '_> {
         self.identity.properties.permissions.get(permission).copied().unwrap_or(false)
     }
 
-    async fn slow(&mut self, started: &Known<f64>, uptime: Option<Uptime>) -> Result<Slow, Error> {
+    async fn slow(
+        &mut self,
+        started: &Known<f64>,
+        uptime: Option<Uptime>,
+        listeners: &Known<Vec<Listener>>,
+    ) -> Result<Slow, Error> {
         let before = std::mem::take(&mut self.outcomes);
         let platform = self.platform().await?;
         let is_linux = platform == Ok(Platform::Linux);
@@ -220,6 +231,7 @@ impl Round<'_, '_> {
             at: Instant::now(),
             properties: self.identity.properties.clone(),
             started: started.clone(),
+            listeners: listeners.clone(),
             platform,
             local_addresses,
             own_session,

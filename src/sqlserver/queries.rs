@@ -22,7 +22,10 @@ pub use instance::{
     REGISTRY, ROUTING_URLS, ROUTING_URLS_2014, SERVICE, UPTIME,
 };
 pub use linked::{LINKED_SERVERS, LINKED_SERVERS_LIMIT};
-pub use start::{ERROR_LOG_26023, ERROR_LOG_26024, ERROR_LOG_26067, ERROR_LOG_49904, SERVICE_SID};
+pub use start::{
+    ERROR_LOG_26023, ERROR_LOG_26023_2014, ERROR_LOG_26024, ERROR_LOG_26024_2014, ERROR_LOG_26067,
+    ERROR_LOG_26067_2014, ERROR_LOG_49904, ERROR_LOG_49904_2014, SERVICE_SID,
+};
 
 /// The set-up of a session (JUDGEMENT 11.3): we never wait long for a lock, and lose every deadlock.
 pub const SESSION_SETUP: &str = "SET NOCOUNT ON; SET LOCK_TIMEOUT 1000; SET DEADLOCK_PRIORITY LOW;";
@@ -141,9 +144,13 @@ pub const STATEMENTS: &[&Statement] = &[
     &ROUTING_URLS_2014,
     &LINKED_SERVERS,
     &ERROR_LOG_26023,
+    &ERROR_LOG_26023_2014,
     &ERROR_LOG_26024,
+    &ERROR_LOG_26024_2014,
     &ERROR_LOG_26067,
+    &ERROR_LOG_26067_2014,
     &ERROR_LOG_49904,
+    &ERROR_LOG_49904_2014,
     &SERVICE_SID,
     &CONNECTIONS,
     &NTLM_CLIENTS,
@@ -240,7 +247,14 @@ mod tests {
     #[test]
     fn each_version_is_asked_one_variant_of_each() {
         for major in [12, 13, 14, 15, 16, 17] {
-            for family in ["availability_groups", "routing_urls"] {
+            for family in [
+                "availability_groups",
+                "routing_urls",
+                "error_log_26023",
+                "error_log_26024",
+                "error_log_26067",
+                "error_log_49904",
+            ] {
                 let n_variants =
                     STATEMENTS.iter().filter(|s| s.name.starts_with(family) && s.is_for(major)).count();
                 assert_eq!(n_variants, 1, "{family} on {major}");

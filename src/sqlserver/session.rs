@@ -4,8 +4,8 @@
 //! # What is asked how often
 //! A look at the instance sends `properties`, `uptime` and `listeners`; a look at the connections sends `connections`, and
 //! `ntlm_clients` while there are any on NTLM, at most once a minute. What changes slowly (registry, service, endpoints,
-//! availability, linked servers, error log, own session, own addresses) is asked every five minutes, on a new connection and after a
-//! restart; in between its last answers are repeated, as is what the host makes of the account's name. So the steady state is three small statements a refresh.
+//! availability, linked servers, error log, own session, own addresses) is asked every five minutes, on a new connection, after a
+//! restart and when a listener came or went; in between its last answers are repeated, as is what the host makes of the account's name. So the steady state is three small statements a refresh.
 
 mod translation;
 

@@ -34,7 +34,12 @@ pub struct Settings {
 impl Settings {
     /// Whether the certificate is accepted unverified.
     pub fn trusts_any_certificate(&self) -> bool {
-        self.trust_server_certificate.unwrap_or_else(|| self.address.is_loopback())
+        self.trusts_any_certificate_of(&self.address.host)
+    }
+
+    /// The same of the host that is really connected to: a redirection may lead away from loopback, and the default stays there.
+    pub fn trusts_any_certificate_of(&self, host: &str) -> bool {
+        self.trust_server_certificate.unwrap_or_else(|| is_loopback(host))
     }
 
     /// The identity that a refusal parks (JUDGEMENT 13), as text such as `sql:monitor@sql01`, and where its secret comes
@@ -122,9 +127,13 @@ impl Address {
 
     /// Whether the address is on this machine's loopback interface by its text alone.
     pub fn is_loopback(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+        is_loopback(&self.host)
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 impl fmt::Display for Address {
@@ -281,6 +290,14 @@ mod tests {
             ("sql01", Some(true), true),
         ] {
             assert_eq!(settings(host, trust).trusts_any_certificate(), expected, "{host} {trust:?}");
+        }
+        // A redirection off the host is verified, unless the operator says otherwise.
+        for (trust, expected) in [(None, false), (Some(true), true), (Some(false), false)] {
+            assert_eq!(
+                settings("localhost", trust).trusts_any_certificate_of("sql02"),
+                expected,
+                "{trust:?}"
+            );
         }
         let (identity, source) = settings(r"sql01\PROD", None).identity(Refuser::Peer).unwrap();
         assert_eq!(

@@ -74,7 +74,6 @@ const DRIVERS: &[(&str, &[&str])] = &[
 
 /// Files of more than [`MOST_LINES`] lines, unit tests at their end apart, each with the reason.
 const LONG_FILES: &[(&str, &str)] = &[
-    ("src/expected.rs", "ports and the SPNs that follow from them, JUDGEMENT 2 and 4"),
     ("src/sqlserver/decode/tests.rs", "table tests of all decoders"),
     ("tests/it/config.rs", "every key and every mistake of the configuration"),
 ];

@@ -31,8 +31,12 @@ fn check(case: &Case<'_>) -> Judged {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use crate::findings::verdict::Verdict;
     use crate::model::observed::{Failure, FailureKind};
-    use crate::samples::{Bench, Seen};
+    use crate::pipeline::assess;
+    use crate::samples::{Bench, Seen, now};
 
     #[test]
     fn outcomes() {
@@ -41,6 +45,19 @@ mod tests {
         let azure = Bench::new().with(|bench| bench.instance.properties.engine_edition = 8);
         assert_eq!(judge(azure), Seen::applies(&["MSSQLSERVER"]));
         assert_eq!(judge(Bench::new()), Seen::clear());
+        // That a directory answers for another instance puts this one into no domain.
+        let mixed = Bench::new().second_instance(|instance| {
+            instance.properties.default_domain = Some("WORKGROUP".into());
+        });
+        let mut settings = mixed.settings.clone();
+        settings.directory.servers.clear();
+        let assessment = assess(&Arc::new(settings), Arc::new(mixed.evidence()), now());
+        let verdicts: Vec<Verdict> = assessment.instances.iter().map(|instance| instance.verdict).collect();
+        assert_eq!(
+            verdicts,
+            [Verdict::Unknown, Verdict::NotApplicable],
+            "the one in the domain has lost its directory"
+        );
         let down = Bench::new().with(|bench| bench.is_silent = true);
         assert_eq!(judge(down), Seen::unknown());
         // Never not applicable: every instance is in a domain or is not.

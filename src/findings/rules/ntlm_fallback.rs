@@ -95,6 +95,10 @@ mod tests {
         assert_eq!(local_account.judge(&super::RULE), Seen::clear());
         let ignored = Bench::new().remote(0, 50).ntlm_client("APP1", "CORP", 50).ignore_host("app1");
         assert_eq!(ignored.judge(&super::RULE), Seen::clear());
+        let foreign = || Bench::new().remote(0, 50).ntlm_client("APP1", "ELSEWHERE", 50);
+        assert_eq!(foreign().judge(&super::RULE), Seen::clear());
+        // Trusts that cannot be read prove nothing: a blind spot must not hide fifty connections.
+        assert_eq!(foreign().no_policy().judge(&super::RULE), Seen::applies(&["MSSQLSERVER"]));
         let partly = Bench::new().remote(0, 60).ntlm_client("APP1", "APP1", 50);
         assert_eq!(partly.judge(&super::RULE), Seen::applies(&["MSSQLSERVER"]));
     }

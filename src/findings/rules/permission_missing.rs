@@ -10,7 +10,8 @@ pub(super) const RULE: Rule = Rule {
     escalates: false,
     scope: Scope::Always,
     meaning: "SQL Server refused a statement of the exporter: what it would tell is not known.",
-    seen: "The error number of the refusal (229, 297, 300, 371).",
+    seen: "The error number of the refusal (229, 297, 300, 371), or rows that are hidden where there must be some \
+           (IsHadrEnabled = 1).",
     repair: "Grant the right to the exporter's login.",
     source: "https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/system-dynamic-management-views",
     check,
@@ -25,7 +26,12 @@ fn check(case: &Case<'_>) -> Judged {
     Judged::each(Ok(&instance.statements), "no statement was sent", |(name, outcome)| {
         Ok(match outcome {
             StatementOutcome::Refused { number, for_permission: true, right } => {
-                let text = format!("error {number}: the login {} lacks {right}", instance.properties.login);
+                let what = match number {
+                    // Catalog views refuse nothing: they leave out what may not be seen.
+                    0 => "rows are hidden".to_owned(),
+                    number => format!("error {number}"),
+                };
+                let text = format!("{what}: the login {} lacks {right}", instance.properties.login);
                 let grant = Change::TransactSql(format!("USE master; GRANT {right} TO [{login}];"));
                 Some(Subject::new(*name, text).then(grant))
             }
@@ -61,6 +67,9 @@ mod tests {
         assert_eq!(judge(Bench::new()), Seen::not_applicable());
         // A workgroup server's connections are counted all the same.
         assert_eq!(judge(outcome(300, true).workgroup()), Seen::applies(&["listeners"]));
+        // A catalog view hides rows without an error: there is no number to show.
+        let hidden = &outcome(0, true).finding(&super::RULE).subjects[0];
+        assert_eq!(hidden.evidence, ["rows are hidden: the login CORP\\mon]itor lacks VIEW SERVER STATE"]);
         let commands = Bench::commands(&outcome(300, true).finding(&super::RULE).subjects[0]);
         assert_eq!(commands, ["USE master; GRANT VIEW SERVER STATE TO [CORP\\mon]]itor];"]);
     }

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
               program.",
     seen: "Errors 26023 and 26024 in the error log since the last start, and the live listeners.",
     repair: "Find the program that holds the port (netstat -abno), free it, and restart the service.",
-    source: "https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors-24000-to-24999",
+    source: "https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors-26000-to-27999",
     check,
 };
 

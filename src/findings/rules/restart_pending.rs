@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::expected::effective_entries;
+use crate::expected::{configured, effective_entries};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::observed::Known;
@@ -27,9 +27,9 @@ fn check(case: &Case<'_>) -> Judged {
 
 /// Configured static ports that are not live, and live static ports that are no longer configured.
 pub(super) fn difference(case: &Case<'_>) -> Known<(BTreeSet<u16>, BTreeSet<u16>)> {
-    let registry = case.registry()?;
+    let registry = configured(case.registry()?)?;
     let ports = case.ports()?;
-    let configured: BTreeSet<u16> =
+    let wanted: BTreeSet<u16> =
         effective_entries(registry).iter().flat_map(|entry| entry.static_ports.iter().copied()).collect();
     let mut live = BTreeSet::new();
     for port in &ports.live {
@@ -37,13 +37,13 @@ pub(super) fn difference(case: &Case<'_>) -> Known<(BTreeSet<u16>, BTreeSet<u16>
             live.insert(port.port);
         }
     }
-    Ok((configured.difference(&live).copied().collect(), live.difference(&configured).copied().collect()))
+    Ok((wanted.difference(&live).copied().collect(), live.difference(&wanted).copied().collect()))
 }
 
 fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
     let registry = case.registry()?;
-    // With TCP off nothing listens, whatever is configured; on Linux the registry holds no ports.
-    if registry.tcp_enabled == Some(false) || registry.tcp_entries.is_empty() {
+    // With TCP off nothing listens, whatever is configured.
+    if registry.tcp_enabled == Some(false) {
         return Ok(None);
     }
     let (to_come, to_go) = difference(case)?;
@@ -95,6 +95,8 @@ mod tests {
         assert_eq!(judge(fresh), Seen::clear());
         let blind = Bench::new().with(|bench| bench.instance.registry = Err(Bench::refused()));
         assert_eq!(judge(blind), Seen::unknown());
+        let empty = Bench::new().with(|bench| bench.instance.registry.as_mut().unwrap().tcp_entries.clear());
+        assert_eq!(judge(empty), Seen::unknown(), "an empty registry view is no proof of agreement");
         assert_eq!(judge(configured(vec![1500]).workgroup()), Seen::not_applicable());
     }
 }

@@ -18,10 +18,22 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
+/// Whether the other needs SPNs, and perhaps under our name.
+fn may_be_of_one_host(case: &Case<'_>, other: &Picture) -> bool {
+    let are_apart = match (case.names(), &other.names) {
+        (Ok(ours), Ok(theirs)) => ours.primary != theirs.primary && ours.own.is_disjoint(&theirs.own),
+        (Err(_), _) | (_, Err(_)) => false,
+    };
+    other.scope.is_ok() && !(are_apart && other.spns.is_err())
+}
+
 fn check(case: &Case<'_>) -> Judged {
-    let others: Vec<&Picture> = case.others().collect();
-    if others.is_empty() {
+    if case.settings.instances.len() < 2 {
         return Judged::NotApplicable("one instance only".to_owned());
+    }
+    let others: Vec<&Picture> = case.others().filter(|other| may_be_of_one_host(case, other)).collect();
+    if others.is_empty() {
+        return Judged::CLEAR;
     }
     let own = match (case.service_account(), case.picture.spns.as_ref()) {
         (Ok(account), Ok(spns)) => (account, spns),
@@ -83,6 +95,9 @@ mod tests {
         assert_eq!(judge(blind), Seen::unknown());
         let other_blind = Bench::new().second_instance(|instance| instance.service = Err(Bench::refused()));
         assert_eq!(judge(other_blind), Seen::unknown());
+        // One that does not answer is a gap of its own part: it makes nothing here unknown.
+        let silent = second("CORP\\svc_other").with(|bench| bench.are_further_silent = true);
+        assert_eq!(judge(silent), Seen::clear());
         // Two others: one clashes, of the other nothing is known.
         let partly =
             second("CORP\\svc_other").second_instance(|instance| instance.service = Err(Bench::refused()));

@@ -45,7 +45,8 @@ impl Bench {
         let mut instances = vec![InstanceEvidence { sqlserver, connections }];
         for further in &self.further {
             let mut slots = InstanceEvidence { sqlserver: Slot::new(age), connections: Slot::new(age) };
-            slots.sqlserver.record(at, Duration::from_millis(5), (), Ok(further.clone()));
+            let outcome = if self.are_further_silent { Err(failed()) } else { Ok(further.clone()) };
+            slots.sqlserver.record(at, Duration::from_millis(5), (), outcome);
             instances.push(slots);
         }
         let ticket = match &self.settings.ticket {

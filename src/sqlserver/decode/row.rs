@@ -130,10 +130,12 @@ impl Row {
         self.float(column)?.ok_or_else(|| missing(column))
     }
 
-    /// A count: never negative.
+    /// A count: never negative, and small enough that all of an answer can be added up. SQL Server takes 32,767 connections
+    /// ("Configure the user connections server configuration option").
     pub(super) fn required_count(&self, column: &str) -> Result<u64, Undecodable> {
         let number = self.required_int(column)?;
-        u64::try_from(number).map_err(|_| Undecodable::new(column, format!("{number} is negative")))
+        let count = u32::try_from(number).map(u64::from);
+        count.map_err(|_| Undecodable::new(column, format!("{number} is no count of connections")))
     }
 
     pub(super) fn required_i32(&self, column: &str) -> Result<i32, Undecodable> {

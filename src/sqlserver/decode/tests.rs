@@ -89,6 +89,14 @@ fn the_platform_follows_separator_and_version() {
 }
 
 #[test]
+fn a_database_in_the_cloud_has_no_machine_and_is_known_as_one() {
+    let mut values = properties();
+    (values[0], values[7]) = (Value::Null, int(5));
+    let found = identity(&[row(&queries::PROPERTIES, values)]).unwrap().properties;
+    assert_eq!((found.machine_name.as_str(), found.engine_edition), ("", 5));
+}
+
+#[test]
 fn hostile_properties_are_undecodable() {
     assert!(identity(&[]).is_err());
     for (position, value) in [
@@ -366,8 +374,11 @@ fn connections_are_counted_in_closed_sets() {
     assert_eq!(counts(&[]), Ok(Counts::default()));
     assert!(counts(&[counted("SQL", "TCP", "elsewhere", 1, 0)]).is_err());
     assert!(counts(&[counted("SQL", "TCP", "local", -1, 0)]).is_err());
-    let huge = vec![counted("SQL", "TCP", "local", i64::MAX, i64::MAX); 4];
-    assert_eq!(counts(&huge).unwrap().open.into_values().next(), Some(u64::MAX));
+    // No server has so many: sums of what is taken never overflow.
+    let most = i64::from(u32::MAX);
+    assert!(counts(&[counted("SQL", "TCP", "local", most + 1, 0)]).is_err());
+    let huge = vec![counted("SQL", "TCP", "local", most, most); 4];
+    assert_eq!(counts(&huge).unwrap().open.into_values().next(), Some(4 * u64::from(u32::MAX)));
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(super) fn out_of_scope(properties: Properties, clock: ClockReading) -> (Inst
         at: Instant::now(),
         properties: properties.clone(),
         started: gap(&text),
+        listeners: gap(&text),
         platform: gap(&text),
         local_addresses: gap(&text),
         own_session: gap(&text),

@@ -1,6 +1,6 @@
 //! The error log: asked only with the right to read it held, and what its lines about the last start become.
 
-use super::Round;
+use super::{Round, pick};
 use crate::model::observed::{Gap, Known};
 use crate::model::start::RegistrationRefusal;
 use crate::sqlserver::decode::{self, Row, Undecodable, Uptime};
@@ -9,7 +9,11 @@ use crate::sqlserver::queries::{self, Statement};
 
 impl Round<'_, '_> {
     pub(super) async fn tcp_start_errors(&mut self, uptime: Option<Uptime>) -> Result<Known<bool>, Error> {
-        let statements = [&queries::ERROR_LOG_26023, &queries::ERROR_LOG_26024];
+        let major = self.identity.properties.major;
+        let statements = [
+            pick(&[&queries::ERROR_LOG_26023, &queries::ERROR_LOG_26023_2014], major),
+            pick(&[&queries::ERROR_LOG_26024, &queries::ERROR_LOG_26024_2014], major),
+        ];
         if let Some(gap) = self.closed_log(&statements) {
             return Ok(Err(gap));
         }
@@ -29,7 +33,9 @@ impl Round<'_, '_> {
         is_linux: bool,
         uptime: Option<Uptime>,
     ) -> Result<Known<Vec<RegistrationRefusal>>, Error> {
-        self.of_this_start(&queries::ERROR_LOG_26067, is_linux, uptime, decode::registration_refusals).await
+        let variants = [&queries::ERROR_LOG_26067, &queries::ERROR_LOG_26067_2014];
+        let statement = pick(&variants, self.identity.properties.major);
+        self.of_this_start(statement, is_linux, uptime, decode::registration_refusals).await
     }
 
     pub(super) async fn running_account(
@@ -37,7 +43,8 @@ impl Round<'_, '_> {
         is_linux: bool,
         uptime: Option<Uptime>,
     ) -> Result<Known<String>, Error> {
-        let statement = &queries::ERROR_LOG_49904;
+        let variants = [&queries::ERROR_LOG_49904, &queries::ERROR_LOG_49904_2014];
+        let statement = pick(&variants, self.identity.properties.major);
         let named = self.of_this_start(statement, is_linux, uptime, decode::running_account).await?;
         Ok(named.and_then(|account| {
             // Optional evidence: that a log of other words lacks it is no blind spot to be repaired.

@@ -1,6 +1,7 @@
 //! What a refusal becomes, which variant a build is asked, and when slow answers are asked again.
 
 use super::*;
+use crate::model::instance::Purpose;
 use crate::model::observed::Reason;
 
 #[test]
@@ -55,11 +56,22 @@ async fn slow_answers_are_repeated_until_something_changes() {
     let clock = ClockReading { peer: 0.0, ours: 0.0, round_trip: 0.0 };
     let (_, mut slow, _) = out_of_scope(properties.clone(), clock);
     slow.started = Ok(1000.0);
-    assert!(slow.is_good_for(&properties, &Ok(1001.0)), "the clock was corrected by a second");
-    assert!(!slow.is_good_for(&properties, &Ok(2000.0)), "restarted");
-    assert!(!slow.is_good_for(&properties, &Err(Gap::no_permission("revoked"))), "a right was lost");
+    let row = |address: &str| Listener {
+        address: address.parse().ok(),
+        port: 1433,
+        purpose: Purpose::Tsql,
+        is_online: true,
+    };
+    let rows = Ok(vec![row("0.0.0.0")]);
+    slow.listeners = rows.clone();
+    assert!(slow.is_good_for(&properties, &Ok(1001.0), &rows), "the clock was corrected by a second");
+    assert!(!slow.is_good_for(&properties, &Ok(2000.0), &rows), "restarted");
+    let lost = Err(Gap::no_permission("revoked"));
+    assert!(!slow.is_good_for(&properties, &lost, &rows), "a right was lost");
     let granted = Properties { is_hadr_enabled: true, ..properties.clone() };
-    assert!(!slow.is_good_for(&granted, &Ok(1000.0)), "something else is to be asked");
+    assert!(!slow.is_good_for(&granted, &Ok(1000.0), &rows), "something else is to be asked");
+    let failed_over = Ok(vec![row("0.0.0.0"), row("10.77.0.50")]);
+    assert!(!slow.is_good_for(&properties, &Ok(1000.0), &failed_over), "a listener came");
     tokio::time::advance(SLOW_EVERY).await;
-    assert!(!slow.is_good_for(&properties, &Ok(1000.0)), "five minutes are over");
+    assert!(!slow.is_good_for(&properties, &Ok(1000.0), &rows), "five minutes are over");
 }

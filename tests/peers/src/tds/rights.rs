@@ -81,14 +81,15 @@ impl Rights {
         }
     }
 
-    /// Whether a procedure may be executed; the error log's also by the permission made for it in 2022.
+    /// Whether a procedure may be executed; the error log's also by the permission made for it in 2022, of which only the page of
+    /// sp_readerrorlog speaks.
     pub(crate) fn may_execute(&self, procedure: &str) -> bool {
         let bare = procedure.rsplit('.').next().unwrap_or(procedure).to_ascii_uppercase();
         let granted = self.held.iter().any(|held| {
             held.strip_prefix("EXECUTE ON ")
                 .is_some_and(|name| name.rsplit('.').next() == Some(bare.as_str()))
         });
-        let reads_log = bare.ends_with("_READERRORLOG") && self.has("VIEW ANY ERROR LOG");
+        let reads_log = bare == "SP_READERRORLOG" && self.has("VIEW ANY ERROR LOG");
         granted || reads_log || self.has("CONTROL SERVER")
     }
 
@@ -182,7 +183,8 @@ mod tests {
         assert_eq!(new.by_name(None, None, "VIEW SERVER SECURITY STATE"), Some(1));
         assert_eq!(new.by_name(None, None, "NO SUCH THING"), None);
         assert!(!new.may_execute("master.dbo.xp_readerrorlog"));
-        assert!(rights(2022, &["VIEW ANY ERROR LOG"]).may_execute("sys.xp_readerrorlog"));
-        assert!(!rights(2019, &["VIEW ANY ERROR LOG"]).may_execute("sys.xp_readerrorlog"));
+        assert!(rights(2022, &["VIEW ANY ERROR LOG"]).may_execute("sys.sp_readerrorlog"));
+        assert!(!rights(2022, &["VIEW ANY ERROR LOG"]).may_execute("sys.xp_readerrorlog"));
+        assert!(!rights(2019, &["VIEW ANY ERROR LOG"]).may_execute("sys.sp_readerrorlog"));
     }
 }

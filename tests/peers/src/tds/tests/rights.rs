@@ -35,13 +35,15 @@ async fn refused_or_hidden_by_version() {
 
 #[tokio::test]
 async fn error_log() {
-    let sql = "EXEC sys.xp_readerrorlog 0, 1, N'register the SPN'";
-    for (version, rights, allowed) in [
-        (2019, &["VIEW SERVER STATE"][..], false),
-        (2019, &["EXECUTE ON xp_readerrorlog"][..], true),
-        (2019, &["VIEW ANY ERROR LOG"][..], false),
-        (2022, &["VIEW ANY ERROR LOG"][..], true),
+    for (version, rights, reader, allowed) in [
+        (2019, &["VIEW SERVER STATE"][..], "xp_readerrorlog", false),
+        (2019, &["EXECUTE ON xp_readerrorlog"][..], "xp_readerrorlog", true),
+        (2019, &["EXECUTE ON xp_readerrorlog"][..], "sp_readerrorlog", false),
+        (2019, &["VIEW ANY ERROR LOG"][..], "xp_readerrorlog", false),
+        (2022, &["VIEW ANY ERROR LOG"][..], "xp_readerrorlog", false),
+        (2022, &["VIEW ANY ERROR LOG"][..], "sp_readerrorlog", true),
     ] {
+        let sql = &format!("EXEC sys.{reader} 0, 1, N'register the SPN'");
         let server = start(with_rights(version, rights));
         let mut client = connect(&server).await;
         if !allowed {
