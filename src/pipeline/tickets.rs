@@ -18,6 +18,8 @@ use crate::model::ticket::{
     Ask, ClientName, KdcAddress, KerberosError, Offer, Standing, Ticket, TicketFacts, TicketQuestion,
 };
 
+mod logins;
+
 use super::servers::{controllers_of, domain, other_domains};
 
 type LastAnswer<'a> = Option<&'a Good<TicketQuestion, TicketFacts>>;
@@ -65,6 +67,7 @@ pub(super) fn question(
     }
     question.cross_realms.extend(settings.directory.also.iter().cloned());
     question.cross_realms.extend(question.spns.values().filter_map(|ask| ask.realm.clone()));
+    question.cross_realms.extend(logins::realms(evidence, facts, &question.home, last, now));
     question.cross_realms.remove(&question.home);
     let realms = realms(settings, evidence, outlines, &question, now);
     question.realms = realms
@@ -106,6 +109,11 @@ pub(super) fn services(
     let Ok(own) = &settings.ticket else { return BTreeSet::new() };
     let Some(home) = home(settings, own, evidence, now) else { return BTreeSet::new() };
     let mut realms = other_domains(settings, evidence, outlines, now);
+    if outlines.is_empty() || outlines.iter().any(|outline| outline.scope.is_ok()) {
+        let facts = evidence.directory.answer(Probe::Directory, now).ok().map(|good| &good.facts);
+        let last = evidence.ticket.answer(Probe::Ticket, now).ok();
+        realms.extend(logins::realms(evidence, facts, &home, last, now));
+    }
     if !realms.is_empty() {
         realms.extend(forest(evidence, now));
     }
@@ -133,6 +141,8 @@ struct Holder<'a> {
     is_rc4_only: bool,
     /// Whether the account may use RC4 at all.
     may_use_rc4: bool,
+    /// The same of AES.
+    may_use_aes: bool,
     spns: Vec<&'a JudgedSpn>,
 }
 
@@ -178,6 +188,7 @@ impl<'a> Holder<'a> {
             standing: standing(condition),
             is_rc4_only: may_use_rc4 && (has_aes == Some(false) || has_no_aes_keys),
             may_use_rc4,
+            may_use_aes: has_aes != Some(false),
             spns: Vec::new(),
         }
     }
@@ -192,8 +203,12 @@ impl<'a> Holder<'a> {
             Reach::Sparing if standing.spns.is_empty() => self.one(last).into_iter().collect(),
             Reach::Sparing => standing.spns.iter().collect(),
         };
-        let had_aes_refused = last.is_some_and(|good| self.had_aes_refused(key, &standing, good));
-        let offer = if self.is_rc4_only || had_aes_refused { Offer::AesAndRc4 } else { Offer::Aes };
+        let said = |said: fn(&Self, &str, &Standing, &Good<TicketQuestion, TicketFacts>) -> bool| {
+            last.is_some_and(|good| said(self, key, &standing, good))
+        };
+        // The dates make it probable that there are no AES keys; a ticket with AES is the proof that there are.
+        let is_rc4_only = self.is_rc4_only && !(self.may_use_aes && said(Self::was_given_aes));
+        let offer = if is_rc4_only || said(Self::had_aes_refused) { Offer::AesAndRc4 } else { Offer::Aes };
         for spn in wanted {
             let is_elsewhere = self
                 .spns
@@ -233,22 +248,32 @@ impl<'a> Holder<'a> {
         found.or_else(|| candidates.iter().find(was_asked)).or_else(|| candidates.first()).copied()
     }
 
+    /// Whether the KDC has an AES key for this account: it issued a ticket with one, for the account as it is now.
+    fn was_given_aes(
+        &self,
+        key: &str,
+        standing: &Standing,
+        last: &Good<TicketQuestion, TicketFacts>,
+    ) -> bool {
+        is_unchanged(key, standing, last)
+            && self.asked().any(|spn| {
+                let ticket = last.facts.tickets.get(spn);
+                matches!(ticket, Some(Ok(Ticket::Granted(granted))) if !granted.encryption_type.is_weak())
+            })
+    }
+
     /// Whether the KDC has no AES key for this account: it refused AES, or RC4 was offered since then. Nothing is gained by
-    /// offering AES alone again before the account has changed.
+    /// offering AES alone again before the account has changed, unless a ticket with AES came of it.
     fn had_aes_refused(
         &self,
         key: &str,
         standing: &Standing,
         last: &Good<TicketQuestion, TicketFacts>,
     ) -> bool {
-        let is_same = last.question.holders.get(key).is_some_and(|earlier| {
-            Standing { spns: BTreeSet::new(), ..earlier.clone() }
-                == Standing { spns: BTreeSet::new(), ..standing.clone() }
-        });
         self.may_use_rc4
-            && is_same
-            && self.spns.iter().filter(|judged| judged.status != Status::Misplaced).any(|judged| {
-                let spn = &judged.expected.spn;
+            && is_unchanged(key, standing, last)
+            && !self.was_given_aes(key, standing, last)
+            && self.asked().any(|spn| {
                 match (last.question.spns.get(spn).map(|ask| ask.offer), last.facts.tickets.get(spn)) {
                     (Some(Offer::AesAndRc4), _) => true,
                     (Some(Offer::Aes), Some(Ok(Ticket::Refused(refusal)))) => {
@@ -258,6 +283,18 @@ impl<'a> Holder<'a> {
                 }
             })
     }
+
+    /// The SPNs for which a ticket is one of this account.
+    fn asked(&self) -> impl Iterator<Item = &Spn> {
+        let own = self.spns.iter().filter(|judged| judged.status != Status::Misplaced);
+        own.map(|judged| &judged.expected.spn)
+    }
+}
+
+/// Whether the account is as it was when the KDCs were asked last; which SPNs it holds is another matter.
+fn is_unchanged(key: &str, standing: &Standing, last: &Good<TicketQuestion, TicketFacts>) -> bool {
+    let without_spns = |standing: &Standing| Standing { spns: BTreeSet::new(), ..standing.clone() };
+    last.question.holders.get(key).is_some_and(|earlier| without_spns(earlier) == without_spns(standing))
 }
 
 fn standing(condition: Option<&Condition>) -> Standing {
