@@ -34,16 +34,26 @@ pub(super) fn condition(home: &Entry, class: AccountClass) -> Condition {
         values if values.is_empty() => Err(hidden("tokenGroups")),
         values => Ok(values.into_iter().filter_map(Sid::from_bytes).take(MOST_SIDS).collect::<Vec<_>>()),
     };
-    let registers_itself = match (descriptor(home, "nTSecurityDescriptor"), &groups, home.sid()) {
-        (Some(Ok(dacl)), Ok(groups), Some(sid)) => Ok(match dacl.own_names(&sid, groups) {
-            OwnNames::Any => true,
-            OwnNames::Validated => class.is_self_managed(),
-            OwnNames::No => false,
-        }),
+    let own_names = match (descriptor(home, "nTSecurityDescriptor"), &groups, home.sid()) {
+        (Some(Ok(dacl)), Ok(groups), Some(sid)) => Ok(dacl.own_names(&sid, groups)),
         (Some(Err(gap)), ..) => Err(gap),
         (_, Err(gap), _) => Err(gap.clone()),
         (None, ..) => Err(hidden("nTSecurityDescriptor")),
         (_, _, None) => Err(hidden("objectSid")),
+    };
+    // What the directory takes by the validated write (MS-ADTS 3.1.1.5.3.1.1.4): SPNs of the computer's own names; of the computers
+    // that an sMSA is installed on (msDS-HostServiceAccountBL); a gMSA is a computer to it, whose own names are no SQL Server's.
+    let (registers_itself, validated_hosts) = match (own_names, class) {
+        (Err(gap), _) => (Err(gap), Vec::new()),
+        (Ok(OwnNames::Any), _) => (Ok(true), Vec::new()),
+        (Ok(OwnNames::Validated), AccountClass::Computer | AccountClass::StandaloneManaged) => {
+            (Ok(true), Vec::new())
+        }
+        (Ok(OwnNames::Validated), AccountClass::GroupManaged | AccountClass::DelegatedManaged) => {
+            let names = ["dNSHostName", "msDS-AdditionalDnsHostName"];
+            (Ok(false), names.into_iter().flat_map(|name| home.host_names(name)).collect())
+        }
+        (Ok(OwnNames::Validated | OwnNames::No), _) => (Ok(false), Vec::new()),
     };
     Condition {
         control: flags("userAccountControl"),
@@ -76,6 +86,7 @@ pub(super) fn condition(home: &Entry, class: AccountClass) -> Condition {
         },
         groups,
         registers_itself,
+        validated_hosts,
     }
 }
 
@@ -168,6 +179,37 @@ mod tests {
         ] {
             let condition = condition(&entry(&[("userAccountControl", "4096")]), class);
             assert_eq!(condition.password_readers.unwrap_err().reason, reason, "{class:?}");
+        }
+    }
+
+    /// The validated write of servicePrincipalName to SELF, as computers and managed accounts have it (MS-ADSC).
+    #[test]
+    fn the_validated_write_is_for_own_names() {
+        let mut descriptor = vec![1, 0, 4, 0x80];
+        descriptor.extend([0; 12]);
+        descriptor.extend([20, 0, 0, 0, 4, 0, 48, 0, 1, 0, 0, 0]);
+        descriptor.extend([5, 0, 40, 0, 8, 0, 0, 0, 1, 0, 0, 0]);
+        descriptor.extend([
+            0x88, 0x47, 0xa6, 0xf3, 0x06, 0x53, 0xd1, 0x11, 0xa9, 0xc5, 0x00, 0x00, 0xf8, 0x03, 0x67, 0xc1,
+        ]);
+        descriptor.extend([1, 1, 0, 0, 0, 0, 0, 5, 10, 0, 0, 0]);
+        let sid = vec![1, 2, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 0x50, 4, 0, 0];
+        let mut entry = entry(&[("dNSHostName", "gmsa.corp.contoso.com")]);
+        for (name, value) in
+            [("nTSecurityDescriptor", descriptor), ("objectSid", sid.clone()), ("tokenGroups", sid)]
+        {
+            entry.attributes.push((name.into(), vec![value]));
+        }
+        for (class, registers, n_hosts) in [
+            (AccountClass::Computer, true, 0),
+            (AccountClass::StandaloneManaged, true, 0),
+            (AccountClass::GroupManaged, false, 1),
+            (AccountClass::DelegatedManaged, false, 1),
+            (AccountClass::User, false, 0),
+        ] {
+            let condition = condition(&entry, class);
+            assert_eq!(condition.registers_itself, Ok(registers), "{class:?}");
+            assert_eq!(condition.validated_hosts.len(), n_hosts, "{class:?}");
         }
     }
 

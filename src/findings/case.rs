@@ -14,6 +14,7 @@ use crate::model::machine::{Engine, Machine};
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::settings::{InstanceSettings, Settings};
 use crate::model::spn::Spn;
+use crate::model::ticket::KerberosError;
 
 use super::accounts::engine_of;
 use super::controllers::kdc_clock;
@@ -148,10 +149,15 @@ impl<'a> Case<'a> {
         kdc_clock(self.evidence, self.controllers, self.now)
     }
 
-    /// What the KDCs said when a ticket over the trust to this domain was asked for; `None` if none was, or nobody answered.
+    /// What the KDCs said when a ticket over the trust to this domain was asked for; `None` if none was, nobody answered, or the
+    /// answer is about our account and not about the trust.
     pub fn crossing(&self, partner: &str) -> Option<Crossing> {
         let path = self.trust_path(&HostName::parse(partner)?).ok()?;
         match (path.refusal(), &path.accepted) {
+            (Some(refusal), _) if refusal.is_of_the_client() => None,
+            (Some(refusal), _) if refusal.error == KerberosError::KDC_ERR_ETYPE_NOSUPP => {
+                Some(Crossing::WithoutAes(refusal.to_string()))
+            }
             (Some(refusal), _) => Some(Crossing::Refused(refusal.to_string())),
             (None, Ok(_)) => Some(Crossing::Granted),
             (None, Err(_)) => None,

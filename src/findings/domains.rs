@@ -10,6 +10,7 @@ use crate::model::host::HostName;
 use crate::model::observed::{Gap, Known, Now};
 use crate::model::ticket::TrustPath;
 
+use super::crossings;
 use super::picture::{Picture, testimony};
 
 /// How a domain stands to ours.
@@ -123,7 +124,7 @@ pub fn domains<'a>(
         !is_stranger(&state) || n_strangers <= MOST_STRANGERS
     });
     for state in &mut all.states {
-        state.tickets = tickets(evidence, state, ticket_gap, now);
+        state.tickets = tickets(evidence, facts, state, ticket_gap, now);
     }
     Ok(all)
 }
@@ -231,6 +232,7 @@ impl<'a> Domains<'a> {
 /// What the KDCs said of the way to this domain, or why they were not asked.
 fn tickets<'a>(
     evidence: &'a Evidence,
+    facts: &DirectoryFacts,
     state: &DomainState<'_>,
     ticket_gap: Option<&Gap>,
     now: Now,
@@ -248,12 +250,23 @@ fn tickets<'a>(
     if realm == good.question.home {
         return Err(Gap::not_applicable("it is the realm of the exporter's own account"));
     }
-    match good.facts.realms.get(&realm) {
-        Some(path) => path.as_ref().map_err(Clone::clone),
-        None => {
-            Err(Gap::not_applicable("no service account here is of it, and directory.also does not name it"))
-        }
+    if let Some(path) = good.facts.realms.get(&realm) {
+        return path.as_ref().map_err(Clone::clone);
     }
+    // The domains of a forest stand behind one trust.
+    let end = crossings::end(facts, &good.question.home, &state.name)?;
+    if let Some(path) = good.facts.realms.get(&end) {
+        return path.as_ref().map_err(Clone::clone);
+    }
+    Err(Gap::not_applicable(if state.ntlm > 0 {
+        format!(
+            "that comes with the next tickets, for {} domains that logins are of at most",
+            crossings::MOST_OF_LOGINS
+        )
+    } else {
+        "no login on NTLM is of it, no service account here either, and directory.also does not name it"
+            .to_owned()
+    }))
 }
 
 /// The trusts of our domain, then those of the forest, which its root holds; each with the domain that holds it.
@@ -292,7 +305,7 @@ pub(super) fn trust_to<'a>(facts: &'a DirectoryFacts, name: &str) -> Known<Optio
 }
 
 /// Whether users of the domain of this name, in lower case, come by this trust.
-fn leads_to(trust: &Trust, name: &str) -> bool {
+pub(super) fn leads_to(trust: &Trust, name: &str) -> bool {
     let below = name.strip_suffix(&trust.partner).is_some_and(|head| head.ends_with('.'));
     let is_netbios = trust.netbios_name.as_ref().is_some_and(|own| own.to_lowercase() == name);
     trust.partner == name || is_netbios || (trust.is_forest_trust() && below)
@@ -300,7 +313,7 @@ fn leads_to(trust: &Trust, name: &str) -> bool {
 
 /// The domain that a remote login on NTLM is of, in upper case; `None` for a local account, whose domain is the machine's own
 /// name, and for the identity of a computer, which goes by "NT AUTHORITY".
-pub(super) fn domain_of_login(client: &NtlmClient) -> Option<String> {
+pub fn domain_of_login(client: &NtlmClient) -> Option<String> {
     let domain = client.nt_domain.as_deref().filter(|domain| !domain.is_empty())?;
     let is_local = client.host_name.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(domain));
     let name = domain.to_uppercase();

@@ -7,6 +7,7 @@ use crate::model::change::{AccountChange, Change};
 use crate::model::condition::{Condition, EncryptionTypes, PasswordSet};
 use crate::model::directory::{Account, AccountNames, DirectoryFacts};
 use crate::model::domain::DomainPolicy;
+use crate::model::instance::Platform;
 use crate::model::observed::{Gap, Known};
 use crate::model::ticket::{ClientAnswer, EncryptionType, Offer};
 
@@ -136,6 +137,25 @@ pub(super) fn aes_changes(
     let keys = (*keys != Ok(Keys::Present)).then_some(AccountChange::NewPassword);
     let types = types.is_none_or(|types| !types.has_aes()).then_some(AccountChange::UseAes);
     keys.into_iter().chain(types).map(|change| Change::account(change, account)).collect()
+}
+
+/// The changes of an account with what has to be done before them. SQL Server on Linux decrypts with a keytab: where the account gets
+/// another key, or tickets with another type, before the keytab has it, every login fails without a fallback.
+pub(super) fn in_order(case: &Case<'_>, changes: Vec<Change>) -> Vec<Change> {
+    let is_of_keys = |change: &Change| {
+        matches!(change, Change::Account(step)
+            if matches!(step.change(), AccountChange::NewPassword | AccountChange::UseAes))
+    };
+    let is_linux = case.instance().is_ok_and(|instance| instance.platform == Ok(Platform::Linux));
+    let first = (is_linux && changes.iter().any(is_of_keys)).then(|| {
+        Change::Advice(
+            "SQL Server runs on Linux here: first add to its keytab what the account gets, for each SPN and for the account \
+             itself, AES of the present key version, and for a new password its key with the next one; only then change the \
+             account (\"Rotate keytabs for SQL Server on Linux\")"
+                .to_owned(),
+        )
+    });
+    first.into_iter().chain(changes).collect()
 }
 
 /// What holds in the domain that the account lives in.

@@ -27,6 +27,8 @@ pub mod clocks;
 
 pub mod domains;
 
+pub mod crossings;
+
 mod foreign;
 
 pub mod cluster;

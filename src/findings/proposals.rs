@@ -6,6 +6,7 @@ use crate::model::change::Change;
 use crate::model::directory::AccountNames;
 
 use super::accounts::pending_change;
+use super::registration::registers_itself;
 use super::spns::JudgedSpn;
 use super::{Case, Subject};
 
@@ -76,16 +77,26 @@ fn addition(case: &Case<'_>, judged: &JudgedSpn) -> Result<Vec<Change>, String> 
             account.nt_name()
         ));
     }
-    let registers_itself =
-        matches!(account.class, AccountClass::GroupManaged | AccountClass::DelegatedManaged);
-    if registers_itself && judged.expected.is_automatic {
-        let advice = format!(
-            "{} is a {}: the engine registers this SPN by itself at the next start; if it stays missing, its error \
-             log says why (26067)",
-            account.nt_name(),
-            account.class.name()
-        );
-        return Ok(vec![Change::RestartService, Change::Advice(advice)]);
+    let is_managed = matches!(account.class, AccountClass::GroupManaged | AccountClass::DelegatedManaged);
+    if is_managed && judged.expected.is_automatic {
+        let (name, class) = (account.nt_name(), account.class.name());
+        match registers_itself(case) {
+            Ok(true) => {
+                let advice = format!(
+                    "{name} is a {class} that may write its SPNs: the engine registers this one by itself at the next start; if \
+                     it stays missing, its error log says why (26067)"
+                );
+                return Ok(vec![Change::RestartService, Change::Advice(advice)]);
+            }
+            // By itself nothing comes of a restart.
+            Ok(false) => {}
+            Err(gap) => {
+                return Err(format!(
+                    "{name} is a {class}, and whether it may write its SPNs is not known ({gap}): if it may, the engine registers \
+                     this one by itself at the next start, and its error log says why it did not (26067)"
+                ));
+            }
+        }
     }
     Ok(vec![Change::AddSpn { spn, account }])
 }

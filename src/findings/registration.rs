@@ -17,9 +17,16 @@ pub fn registers_itself(case: &Case<'_>) -> Known<bool> {
     case.service_account()?;
     let listed = case.account().and_then(|account| account.condition.registers_itself.clone());
     match listed {
+        Ok(false) => Ok(is_for_its_own_names(case)),
         Err(_) if case.directory().is_ok() && !refused_rights(case).is_empty() => Ok(false),
         listed => listed,
     }
+}
+
+/// Whether its validated write, which is for the names of its own object, is for the name of this instance.
+fn is_for_its_own_names(case: &Case<'_>) -> bool {
+    let (Ok(account), Ok(names)) = (case.account(), case.names()) else { return false };
+    account.condition.validated_hosts.contains(&names.primary)
 }
 
 /// The SPNs of this instance whose registration was refused for want of a right.

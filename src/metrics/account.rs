@@ -4,8 +4,11 @@
 use crate::findings::Outcome;
 use crate::findings::encryption::Keys;
 use crate::findings::picture::Picture;
+use crate::findings::spns::Status;
 use crate::model::condition::{AccountControl, Cipher, Condition, PasswordSet};
+use crate::model::evidence::Probe;
 use crate::model::observed::Known;
+use crate::model::ticket::Ticket;
 
 use super::{Family, Kind, Rows, Source, View};
 
@@ -113,6 +116,7 @@ fn encryption_types(view: &View<'_>, rows: &mut Rows) {
     let Some(condition) = condition(view) else { return };
     let (Ok(types), Ok(control)) = (&condition.encryption_types, &condition.control) else { return };
     let has_aes_keys = match &view.instance.picture.aes_keys {
+        _ if was_given_aes(view) => Some(true),
         Ok(Keys::Present) => Some(true),
         Ok(Keys::ProbablyAbsent { .. }) => Some(false),
         Err(_) => None,
@@ -132,4 +136,14 @@ fn encryption_types(view: &View<'_>, rows: &mut Rows) {
             rows.add([cipher.name()], f64::from(u8::from(may)));
         }
     }
+}
+
+/// Whether a KDC issued a ticket with AES for an SPN that the account alone holds: it has the keys, whatever its dates make probable.
+fn was_given_aes(view: &View<'_>) -> bool {
+    let assessment = view.assessment;
+    let Ok(good) = assessment.evidence.ticket.answer(Probe::Ticket, assessment.at) else { return false };
+    let own = view.instance.picture.spns.iter().flatten().filter(|judged| judged.status == Status::Good);
+    own.map(|judged| good.facts.tickets.get(&judged.expected.spn)).any(
+        |ticket| matches!(ticket, Some(Ok(Ticket::Granted(granted))) if !granted.encryption_type.is_weak()),
+    )
 }

@@ -229,7 +229,7 @@ impl AccountClass {
         matches!(self, Self::GroupManaged | Self::DelegatedManaged)
     }
 
-    /// Whether the directory rotates its password by itself and it may write its own SPNs.
+    /// Whether its password changes without anybody setting it.
     pub const fn is_self_managed(self) -> bool {
         match self {
             Self::Computer | Self::StandaloneManaged | Self::GroupManaged | Self::DelegatedManaged => true,

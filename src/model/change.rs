@@ -76,10 +76,14 @@ pub enum Change {
 
 impl Change {
     /// A change of an account. A new password is for the accounts that have one which people set; for every other class it
-    /// becomes words: a reset in the directory would break a computer's secure channel, and a managed account has none to set.
+    /// becomes words: a reset in the directory would break a computer's secure channel, and a managed account has none to set. The
+    /// encryption types of a computer become words too.
     pub fn account(change: AccountChange, account: &AccountNames) -> Self {
         match (change, no_password_by_hand(account)) {
             (AccountChange::NewPassword, Some(why)) => Self::Advice(why),
+            (AccountChange::UseAes, _) if account.class == AccountClass::Computer => {
+                Self::Advice(types_of_the_host(account))
+            }
             _ => Self::Account(AccountStep { change, account: account.clone() }),
         }
     }
@@ -127,6 +131,17 @@ pub enum KeytabTool {
     Adutil,
     /// On a Windows machine of the domain.
     Ktpass,
+}
+
+/// How a computer comes to allow AES: its host tells the domain controller what it can do (KerberosSupportedEncryptionTypes, MS-NRPC
+/// 2.2.1.3.6), which writes it into the object. Written there by hand it is overwritten, and until then the KDC may use a type that
+/// the host does not take.
+fn types_of_the_host(account: &AccountNames) -> String {
+    format!(
+        "{} is a computer account: its host writes the types itself, by the policy \"Network security: Configure encryption types \
+         allowed for Kerberos\"; allow AES128 and AES256 there, and nothing weaker (then restart the host)",
+        account.nt_name()
+    )
 }
 
 /// Why nobody sets this account's password, with what makes new keys instead.
@@ -212,8 +227,16 @@ mod tests {
                 (Change::Advice(text), Some(word)) => assert!(text.contains(word), "{text}"),
                 (change, _) => panic!("{class:?}: {change:?}"),
             }
+            // A computer's types are its host's to write.
+            match (class, Change::account(AccountChange::UseAes, &account)) {
+                (AccountClass::Computer, Change::Advice(text)) => {
+                    assert!(text.contains("Configure encryption types allowed for Kerberos"), "{text}");
+                }
+                (AccountClass::Computer, change) => panic!("{change:?}"),
+                (_, change) => assert!(matches!(change, Change::Account(_)), "{class:?} {change:?}"),
+            }
             // Whatever else is done about an account may be done to each.
-            for change in [AccountChange::Enable, AccountChange::UseAes, AccountChange::ClearDesOnly] {
+            for change in [AccountChange::Enable, AccountChange::ClearDesOnly] {
                 assert!(
                     matches!(Change::account(change, &account), Change::Account(_)),
                     "{class:?} {change:?}"

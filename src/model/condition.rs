@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::account::Sid;
+use super::host::HostName;
 use super::observed::Known;
 
 /// userAccountControl as it is stored, or msDS-User-Account-Control-Computed (MS-ADTS 2.2.16, 3.1.1.4.5.17).
@@ -141,6 +142,9 @@ pub struct Condition {
     pub groups: Known<Vec<Sid>>,
     /// Whether it may write its own servicePrincipalName, by the object's security descriptor.
     pub registers_itself: Known<bool>,
+    /// Hosts whose SPNs it may write although it may not write others: the validated write of a group or delegated managed service
+    /// account is for the names of its own object.
+    pub validated_hosts: Vec<HostName>,
     /// msDS-GroupMSAMembership of a group or delegated managed service account: which hosts may use it. A gap for all others.
     pub password_readers: Known<Vec<Sid>>,
 }
@@ -160,6 +164,7 @@ impl Condition {
             delegated_from: Err(gap.clone()),
             groups: Err(gap.clone()),
             registers_itself: Err(gap.clone()),
+            validated_hosts: Vec::new(),
             password_readers: Err(gap.clone()),
         }
     }

@@ -153,8 +153,10 @@ pub struct ControllerState {
 pub enum Crossing {
     /// The other domain's KDC gave one: the trust works.
     Granted,
-    /// Refused, with the error's name.
+    /// Refused, in words.
     Refused(String),
+    /// Refused with KDC_ERR_ETYPE_NOSUPP, in words: AES alone was offered.
+    WithoutAes(String),
 }
 
 #[cfg(test)]

@@ -251,6 +251,15 @@ pub struct SecondOpinion {
     pub error: Option<KerberosError>,
 }
 
+impl Refusal {
+    /// Whether a realm on the way to another one refuses the account that asks, here the exporter's: that says nothing of other
+    /// clients, nor of the trust, whose ticket it could read. KDC_ERR_POLICY is selective authentication without the right
+    /// "Allowed to Authenticate", or an authentication policy (MS-KILE 3.3.5.7).
+    pub const fn is_of_the_client(&self) -> bool {
+        matches!(self.error, KerberosError::KDC_ERR_POLICY | KerberosError::KDC_ERR_CLIENT_REVOKED)
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}): {}", self.kdc, self.realm, self.error)?;

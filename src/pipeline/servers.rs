@@ -80,7 +80,7 @@ pub(super) fn servers(settings: &Settings, evidence: &Evidence, now: Now) -> Kno
         if question.global_catalogs.is_empty() {
             question.global_catalogs = urls(settings, evidence, &names.catalogs, true, now);
         }
-        if let Some(host) = unresolved(evidence, now) {
+        if let Some(host) = unresolved(&names, evidence, now) {
             return Err(Gap::peer_failed(format!("the address of {host} has not been looked up yet")));
         }
         if question.servers.is_empty() {
@@ -180,8 +180,12 @@ pub(super) fn catalog_beside(url: &str) -> Option<String> {
     (!has_port || host.ends_with(']')).then(|| format!("{scheme}://{host}:{port}"))
 }
 
-/// A host named by SRV whose address is still to be asked for: the name servers that named it are to say it too.
-fn unresolved(evidence: &Evidence, now: Now) -> Option<HostName> {
+/// A host of ours named by SRV whose address is still to be asked for: the name servers that named it are to say it too. Those of
+/// other domains, of which there may be more today than yesterday, put off nothing here.
+fn unresolved(names: &ServiceNames, evidence: &Evidence, now: Now) -> Option<HostName> {
     let good = evidence.dns.answer(Probe::Dns, now).ok()?;
-    targets(&good.facts).into_iter().find(|host| !good.facts.names.contains_key(host))
+    let ours = names.controllers.iter().chain(&names.catalogs);
+    let ours: BTreeSet<HostName> = ours.flat_map(|name| hosts(evidence, name, now)).collect();
+    let looked_for = targets(&good.facts);
+    ours.into_iter().find(|host| looked_for.contains(host) && !good.facts.names.contains_key(host))
 }

@@ -8,15 +8,20 @@ use crate::findings::picture::{Outline, Picture};
 use crate::findings::spns::{JudgedSpn, Status};
 use crate::model::condition::{Cipher, Condition, PasswordSet};
 use crate::model::directory::DirectoryFacts;
-use crate::model::dns::{DnsFacts, Forward, Service};
 use crate::model::evidence::{Evidence, Good, Probe};
 use crate::model::host::HostName;
 use crate::model::observed::{Gap, Known, Now, Reason};
 use crate::model::settings::{Reach, Settings, TicketSettings};
 use crate::model::spn::Spn;
 use crate::model::ticket::{
-    Ask, ClientName, KdcAddress, KerberosError, Offer, Standing, Ticket, TicketFacts, TicketQuestion,
+    Ask, ClientName, KerberosError, Offer, Standing, Ticket, TicketFacts, TicketQuestion,
 };
+
+mod kdcs;
+
+mod logins;
+
+use kdcs::{configured_servers, forest, kdcs, realms};
 
 use super::servers::{controllers_of, domain, other_domains};
 
@@ -65,6 +70,7 @@ pub(super) fn question(
     }
     question.cross_realms.extend(settings.directory.also.iter().cloned());
     question.cross_realms.extend(question.spns.values().filter_map(|ask| ask.realm.clone()));
+    question.cross_realms.extend(logins::realms(evidence, facts, &question.home, last, now));
     question.cross_realms.remove(&question.home);
     let realms = realms(settings, evidence, outlines, &question, now);
     question.realms = realms
@@ -106,6 +112,11 @@ pub(super) fn services(
     let Ok(own) = &settings.ticket else { return BTreeSet::new() };
     let Some(home) = home(settings, own, evidence, now) else { return BTreeSet::new() };
     let mut realms = other_domains(settings, evidence, outlines, now);
+    if outlines.is_empty() || outlines.iter().any(|outline| outline.scope.is_ok()) {
+        let facts = evidence.directory.answer(Probe::Directory, now).ok().map(|good| &good.facts);
+        let last = evidence.ticket.answer(Probe::Ticket, now).ok();
+        realms.extend(logins::realms(evidence, facts, &home, last, now));
+    }
     if !realms.is_empty() {
         realms.extend(forest(evidence, now));
     }
@@ -133,6 +144,8 @@ struct Holder<'a> {
     is_rc4_only: bool,
     /// Whether the account may use RC4 at all.
     may_use_rc4: bool,
+    /// The same of AES.
+    may_use_aes: bool,
     spns: Vec<&'a JudgedSpn>,
 }
 
@@ -178,6 +191,7 @@ impl<'a> Holder<'a> {
             standing: standing(condition),
             is_rc4_only: may_use_rc4 && (has_aes == Some(false) || has_no_aes_keys),
             may_use_rc4,
+            may_use_aes: has_aes != Some(false),
             spns: Vec::new(),
         }
     }
@@ -192,8 +206,12 @@ impl<'a> Holder<'a> {
             Reach::Sparing if standing.spns.is_empty() => self.one(last).into_iter().collect(),
             Reach::Sparing => standing.spns.iter().collect(),
         };
-        let had_aes_refused = last.is_some_and(|good| self.had_aes_refused(key, &standing, good));
-        let offer = if self.is_rc4_only || had_aes_refused { Offer::AesAndRc4 } else { Offer::Aes };
+        let said = |said: fn(&Self, &str, &Standing, &Good<TicketQuestion, TicketFacts>) -> bool| {
+            last.is_some_and(|good| said(self, key, &standing, good))
+        };
+        // The dates make it probable that there are no AES keys; a ticket with AES is the proof that there are.
+        let is_rc4_only = self.is_rc4_only && !(self.may_use_aes && said(Self::was_given_aes));
+        let offer = if is_rc4_only || said(Self::had_aes_refused) { Offer::AesAndRc4 } else { Offer::Aes };
         for spn in wanted {
             let is_elsewhere = self
                 .spns
@@ -233,22 +251,32 @@ impl<'a> Holder<'a> {
         found.or_else(|| candidates.iter().find(was_asked)).or_else(|| candidates.first()).copied()
     }
 
+    /// Whether the KDC has an AES key for this account: it issued a ticket with one, for the account as it is now.
+    fn was_given_aes(
+        &self,
+        key: &str,
+        standing: &Standing,
+        last: &Good<TicketQuestion, TicketFacts>,
+    ) -> bool {
+        is_unchanged(key, standing, last)
+            && self.asked().any(|spn| {
+                let ticket = last.facts.tickets.get(spn);
+                matches!(ticket, Some(Ok(Ticket::Granted(granted))) if !granted.encryption_type.is_weak())
+            })
+    }
+
     /// Whether the KDC has no AES key for this account: it refused AES, or RC4 was offered since then. Nothing is gained by
-    /// offering AES alone again before the account has changed.
+    /// offering AES alone again before the account has changed, unless a ticket with AES came of it.
     fn had_aes_refused(
         &self,
         key: &str,
         standing: &Standing,
         last: &Good<TicketQuestion, TicketFacts>,
     ) -> bool {
-        let is_same = last.question.holders.get(key).is_some_and(|earlier| {
-            Standing { spns: BTreeSet::new(), ..earlier.clone() }
-                == Standing { spns: BTreeSet::new(), ..standing.clone() }
-        });
         self.may_use_rc4
-            && is_same
-            && self.spns.iter().filter(|judged| judged.status != Status::Misplaced).any(|judged| {
-                let spn = &judged.expected.spn;
+            && is_unchanged(key, standing, last)
+            && !self.was_given_aes(key, standing, last)
+            && self.asked().any(|spn| {
                 match (last.question.spns.get(spn).map(|ask| ask.offer), last.facts.tickets.get(spn)) {
                     (Some(Offer::AesAndRc4), _) => true,
                     (Some(Offer::Aes), Some(Ok(Ticket::Refused(refusal)))) => {
@@ -258,6 +286,18 @@ impl<'a> Holder<'a> {
                 }
             })
     }
+
+    /// The SPNs for which a ticket is one of this account.
+    fn asked(&self) -> impl Iterator<Item = &Spn> {
+        let own = self.spns.iter().filter(|judged| judged.status != Status::Misplaced);
+        own.map(|judged| &judged.expected.spn)
+    }
+}
+
+/// Whether the account is as it was when the KDCs were asked last; which SPNs it holds is another matter.
+fn is_unchanged(key: &str, standing: &Standing, last: &Good<TicketQuestion, TicketFacts>) -> bool {
+    let without_spns = |standing: &Standing| Standing { spns: BTreeSet::new(), ..standing.clone() };
+    last.question.holders.get(key).is_some_and(|earlier| without_spns(earlier) == without_spns(standing))
 }
 
 fn standing(condition: Option<&Condition>) -> Standing {
@@ -289,102 +329,6 @@ fn ask_again(question: &mut TicketQuestion, last: &Good<TicketQuestion, TicketFa
         question.spns = still.map(|(spn, ask)| (spn.clone(), ask.clone())).collect();
         question.holders.clone_from(&last.question.holders);
     }
-}
-
-/// The realms that a ticket may lead through.
-fn realms(
-    settings: &Settings,
-    evidence: &Evidence,
-    outlines: &[Outline],
-    question: &TicketQuestion,
-    now: Now,
-) -> BTreeSet<HostName> {
-    let mut realms = question.cross_realms.clone();
-    realms.extend(other_domains(settings, evidence, outlines, now));
-    if !realms.is_empty() {
-        realms.extend(forest(evidence, now));
-    }
-    realms.insert(question.home.clone());
-    realms
-}
-
-/// Tickets for other domains of the forest are referred through its root.
-fn forest(evidence: &Evidence, now: Now) -> Option<HostName> {
-    HostName::parse(&evidence.directory.answer(Probe::Directory, now).ok()?.facts.server.forest)
-}
-
-/// The KDCs of a realm, best first: configured, else the domain controllers in use, else those that DNS names.
-fn kdcs(
-    settings: &Settings,
-    own: &TicketSettings,
-    evidence: &Evidence,
-    realm: &HostName,
-    home: &HostName,
-    now: Now,
-) -> Vec<KdcAddress> {
-    let dns = evidence.dns.answer(Probe::Dns, now).ok().map(|good| &good.facts);
-    if realm == home && !own.kdcs.is_empty() {
-        return own.kdcs.iter().map(|kdc| resolved(kdc.clone(), dns)).collect();
-    }
-    let mut hosts = configured_servers(settings, evidence, realm, now);
-    if hosts.is_empty()
-        && let Some(facts) = dns
-    {
-        let site = site(settings, evidence, now);
-        let site = site.map(|site| format!("_ldap._tcp.{site}._sites.dc._msdcs.{realm}"));
-        for name in site.into_iter().chain([controllers_of(realm)]) {
-            if let Some(Service::Found(targets)) = facts.services.get(&name) {
-                hosts.extend(targets.iter().map(|target| target.host.clone()));
-            }
-        }
-    }
-    let mut seen = BTreeSet::new();
-    hosts.retain(|host| seen.insert(host.clone()));
-    hosts
-        .into_iter()
-        .take(settings.directory.max_servers)
-        .map(|host| resolved(KdcAddress::new(host), dns))
-        .collect()
-}
-
-/// The site of this host, as the operator or the domain controller says it.
-fn site(settings: &Settings, evidence: &Evidence, now: Now) -> Option<String> {
-    settings
-        .directory
-        .site
-        .clone()
-        .or_else(|| evidence.directory.answer(Probe::Directory, now).ok()?.facts.server.site.clone())
-}
-
-/// Hosts of `directory.servers`, which are domain controllers of the host's domain.
-fn configured_servers(settings: &Settings, evidence: &Evidence, realm: &HostName, now: Now) -> Vec<HostName> {
-    let ours = evidence
-        .directory
-        .answer(Probe::Directory, now)
-        .ok()
-        .and_then(|good| HostName::parse(&good.facts.server.domain))
-        .or_else(|| domain(settings, evidence, now));
-    if ours.as_ref() != Some(realm) {
-        return Vec::new();
-    }
-    settings.directory.servers.iter().filter_map(|url| host_of(url)).collect()
-}
-
-/// The host of an LDAP URL that the configuration has checked.
-fn host_of(url: &str) -> Option<HostName> {
-    let authority = url.split_once("://")?.1.trim_end_matches('/');
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next()?,
-        None => authority.split(':').next()?,
-    };
-    HostName::parse(host)
-}
-
-fn resolved(mut kdc: KdcAddress, dns: Option<&DnsFacts>) -> KdcAddress {
-    if let Some(Forward::Found { addresses, .. }) = dns.and_then(|facts| facts.names.get(&kdc.host)) {
-        kdc.addresses.clone_from(addresses);
-    }
-    kdc
 }
 
 #[cfg(test)]

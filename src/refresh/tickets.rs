@@ -38,7 +38,14 @@ pub(super) fn part(
         Some(at) => occasion == Occasion::Due && now.mono.saturating_duration_since(at.mono) >= ACCOUNT_EVERY,
     });
     if occasion == Occasion::Grown {
-        part.cross_realms.retain(|realm| !matches!(good.facts.realms.get(realm), Some(Ok(_))));
+        part.cross_realms.retain(|realm| match good.facts.realms.get(realm) {
+            // The other end was not heard, and there is somebody else to ask by now.
+            Some(Ok(path)) if path.refusal().is_none() && path.accepted.is_err() => {
+                question.realms.get(realm) != good.question.realms.get(realm)
+            }
+            Some(Ok(_)) => false,
+            Some(Err(_)) | None => true,
+        });
     }
     part
 }
@@ -91,7 +98,9 @@ mod tests {
     use super::*;
     use crate::model::host::HostName;
     use crate::model::observed::Gap;
-    use crate::model::ticket::{Ask, EncryptionType, Granted, Standing, Teller, Ticket};
+    use crate::model::ticket::{
+        Ask, EncryptionType, Granted, KdcAddress, Standing, Teller, Ticket, TrustPath,
+    };
     use crate::samples;
 
     const FIRST: &str = "MSSQLSvc/sql01.corp.contoso.com:1433";
@@ -158,6 +167,30 @@ mod tests {
         // Another way of asking.
         let otherwise = question(&[(FIRST, Offer::AesAndRc4)], 2);
         assert_eq!(asked(&part(&otherwise, &slot, Occasion::Grown, later(0))), [FIRST]);
+    }
+
+    #[test]
+    fn a_trust_whose_other_end_was_not_heard_is_asked_again_when_its_kdcs_are_known() {
+        let partner = host("partner.example");
+        let mut one = question(&[], 2);
+        one.cross_realms.insert(partner.clone());
+        let path = samples::crossing(None, None);
+        let unheard = TrustPath { accepted: Err(Gap::peer_failed("no KDC is known")), ..path.clone() };
+        let known = |path: &TrustPath| {
+            let mut slot = Slot::new(Duration::from_secs(10_800));
+            let mut answer = facts(&[]);
+            answer.realms.insert(partner.clone(), Ok(path.clone()));
+            slot.record(later(0), Duration::ZERO, one.clone(), Ok(answer));
+            slot
+        };
+        let mut more = one.clone();
+        more.realms.insert(partner.clone(), vec![KdcAddress::new(host("dc1.partner.example"))]);
+        let n_asked = |question: &TicketQuestion, path: &TrustPath| {
+            part(question, &known(path), Occasion::Grown, later(0)).cross_realms.len()
+        };
+        assert_eq!((n_asked(&one, &unheard), n_asked(&more, &unheard)), (0, 1));
+        assert_eq!(n_asked(&more, &path), 0);
+        assert_eq!(n_asked(&more, &samples::crossing(Some(7), None)), 0);
     }
 
     #[test]

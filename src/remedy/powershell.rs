@@ -45,7 +45,7 @@ pub const fn words(change: AccountChange) -> &'static str {
         AccountChange::Unlock => "unlock the account once the source of the wrong logons is found",
         AccountChange::ClearExpiration => "clear the account's expiry date, or set a later one",
         AccountChange::NewPassword => {
-            "set a new password (25 characters or more), and the same one in SQL Server Configuration Manager"
+            "set a new password (25 characters or more), and the same one in SQL Server Configuration Manager (Windows)"
         }
         AccountChange::UseAes => "allow AES for the account and nothing weaker",
         AccountChange::ClearDesOnly => "clear \"Use only Kerberos DES encryption types\"",

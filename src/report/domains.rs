@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::findings::domains::{self, DomainState, Domains, Relation};
 use crate::model::domain::Trust;
 use crate::model::observed::{Gap, Known};
-use crate::model::ticket::{Ticket, TrustPath};
+use crate::model::ticket::{Refusal, Ticket, TrustPath};
 use crate::pipeline::Assessment;
 use crate::remedy::printable;
 
@@ -159,6 +159,9 @@ fn crossing(known: &Known<&TrustPath>) -> CrossingReport {
     said.extend(issued_by.as_ref().map(|kdc| format!("issued by {kdc}")));
     said.extend(accepted_by.as_ref().map(|kdc| format!("accepted by {kdc}")));
     said.extend(refusal.map(|refusal| format!("refused by {refusal}")));
+    if refusal.is_some_and(Refusal::is_of_the_client) {
+        said.push("that is about the exporter's own account and says nothing of the trust".to_owned());
+    }
     if let (None, Err(gap)) = (refusal, &path.accepted) {
         said.push(format!("the other end was not reached: {}", gap.text));
     }
@@ -262,6 +265,16 @@ mod tests {
         Bench::new().trust(trust("partner.example", "PARTNER")).ntlm_client("APP1", "PARTNER", 4)
     }
 
+    fn nobody() -> Bench {
+        Bench::new().trust(trust("partner.example", "PARTNER"))
+    }
+
+    fn one_way() -> Bench {
+        let mut partner = trust("partner.example", "PARTNER");
+        partner.direction = TrustDirection::Outbound;
+        Bench::new().trust(partner).ntlm_client("APP1", "PARTNER", 4)
+    }
+
     /// The table, from its title on.
     fn shown(bench: &Bench) -> String {
         let page = text(&bench.assess(), Detail::Full);
@@ -283,7 +296,27 @@ mod tests {
         let error = KerberosError::KDC_ERR_S_PRINCIPAL_UNKNOWN.0;
         for (bench, words) in [
             (partner(), "not asked: no identity is configured to ask for tickets with"),
-            (partner().with_tickets(), "not asked: no service account here is of it, and directory.also"),
+            (
+                partner().with_tickets(),
+                "not asked: that comes with the next tickets, for 4 domains that logins are of at most",
+            ),
+            (nobody().with_tickets(), "not asked: no login on NTLM is of it, no service account here either"),
+            (
+                one_way().with_tickets(),
+                "not asked: not to be proven from here: the trust is one-way, its users come in",
+            ),
+            (
+                nobody()
+                    .ntlm_client("APP1", "child.partner.example", 4)
+                    .crossed("partner.example", crossed(None, None)),
+                "issued by dc1.corp.contoso.com (corp.contoso.com); accepted by dc1.partner.example",
+            ),
+            (
+                partner().crossed("partner.example", crossed(None, Some(12))),
+                "issued by dc1.corp.contoso.com (corp.contoso.com); refused by dc1.partner.example (partner.example): \
+                 KDC_ERR_POLICY (12): KDC policy rejects request; that is about the exporter's own account and says nothing \
+                 of the trust",
+            ),
             (
                 partner().crossed("partner.example", crossed(None, None)),
                 "issued by dc1.corp.contoso.com (corp.contoso.com); accepted by dc1.partner.example (partner.example)\n",

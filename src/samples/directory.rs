@@ -39,6 +39,7 @@ pub(crate) fn condition() -> Condition {
         delegated_from: Ok(Vec::new()),
         groups: Ok(vec![domain_sid(513)]),
         registers_itself: Ok(false),
+        validated_hosts: Vec::new(),
         password_readers: Err(Gap::not_applicable(
             "only a group or delegated managed service account has a list of readers",
         )),

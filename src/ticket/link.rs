@@ -86,6 +86,23 @@ impl<'a> Links<'a> {
         Self { question, timeout, until, absent: BTreeSet::new(), opinions: MOST_OPINIONS }
     }
 
+    /// When everything has to be done.
+    pub(super) const fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// Leaves for what comes next the first of so many equal parts of the time that is left.
+    pub(super) fn give(&mut self, n_parts: usize) {
+        let now = Instant::now();
+        let left = self.until.saturating_duration_since(now);
+        self.until = now + left / u32::try_from(n_parts.max(1)).unwrap_or(u32::MAX);
+    }
+
+    /// Ends that.
+    pub(super) const fn take_back(&mut self, until: Instant) {
+        self.until = until;
+    }
+
     /// Asks the realm's KDCs one after the other until one answers, whatever it says.
     pub(super) async fn ask(&mut self, realm: &HostName, request: &[u8]) -> Result<Answer, Error> {
         let question = self.question;

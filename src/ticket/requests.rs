@@ -44,11 +44,12 @@ pub const REQUESTS: &[Request] = &[
     },
     Request {
         name: "cross-realm ticket",
-        why: "the way to a service account of another domain, and whether the trust to a forest in directory.also works",
+        why: "the way to a service account of another domain, and whether the trust to a forest works that directory.also names or \
+              that logins on NTLM are of",
         message: "TGS-REQ for krbtgt/OTHER-REALM, then one for that realm's own krbtgt",
         offers: "aes256, aes128",
         kdc: "a KDC of the exporter's realm, then one of the other realm",
-        rhythm: "hourly, where there is such an account or forest; not through the logon session",
+        rhythm: "hourly, where there is such an account or forest (of logins four at most); not through the logon session",
         event: "4769",
     },
     Request {

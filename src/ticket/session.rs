@@ -155,9 +155,17 @@ impl Round<'_> {
 
     async fn realms(&mut self) -> Result<BTreeMap<HostName, Known<TrustPath>>, Error> {
         let mut realms = BTreeMap::new();
-        for realm in self.question.cross_realms.iter().filter(|realm| **realm != self.question.home) {
+        let whole = self.links.until();
+        // The KDCs of another forest are often behind a firewall: silence there must take no time from the next realm, nor from
+        // what is asked last.
+        let others = self.question.cross_realms.iter().filter(|realm| **realm != self.question.home);
+        let mut n_parts = others.clone().count() + usize::from(!self.question.clients.is_empty());
+        for realm in others {
+            self.links.give(n_parts);
+            n_parts -= 1;
             let known = self.trust(realm).await;
             realms.insert(realm.clone(), settle(known)?);
+            self.links.take_back(whole);
         }
         Ok(realms)
     }
@@ -305,6 +313,10 @@ impl Round<'_> {
                 About::Ticket if self.n_logons == 0 => self.session.granting = None,
                 About::Ticket => return Err(Stop::Part(Error::Refused(refusal).gap())),
                 About::Clock => return Err(Stop::Part(Error::Skew(refusal).gap())),
+                // A KDC may say the same of the service's account: whose it is, a logon tells, which proves ours. No password is
+                // counted as wrong by it, and there is one in a round at most.
+                About::Revoked if self.n_logons == 0 => self.session.granting = None,
+                About::Revoked => return Ok(Answered::Refused(refusal)),
                 About::Us => {
                     self.session.granting = None;
                     return Err(Stop::Whole(Box::new(Error::Credentials(refusal))));
@@ -350,6 +362,8 @@ enum About {
     Ticket,
     /// The clocks.
     Clock,
+    /// The account that is logged on, or that of the service.
+    Revoked,
     /// The account that is logged on.
     Us,
     /// What was asked for: an answer.
@@ -370,8 +384,8 @@ const fn about(error: KerberosError) -> About {
         KerberosError::KRB_AP_ERR_SKEW => About::Clock,
         KerberosError::KDC_ERR_NAME_EXP
         | KerberosError::KDC_ERR_C_PRINCIPAL_UNKNOWN
-        | KerberosError::KDC_ERR_CLIENT_REVOKED
         | KerberosError::KDC_ERR_KEY_EXPIRED => About::Us,
+        KerberosError::KDC_ERR_CLIENT_REVOKED => About::Revoked,
         _ => About::Server,
     }
 }

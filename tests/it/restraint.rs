@@ -10,7 +10,7 @@ use mssql_kerberos_exporter::model::host::HostName;
 use mssql_kerberos_exporter::model::observed::FailureKind;
 use mssql_kerberos_exporter::refresh::{Parts, Refresh, once};
 use mssql_kerberos_exporter::report::{self, Detail};
-use peers::kdc::{Kdc, KdcRequestSeen, RC4, Step};
+use peers::kdc::{Kdc, KdcRequestSeen, KdcTrust, RC4, Step};
 use peers::scenario::{READER, READER_PASSWORD, Scenario};
 
 use crate::world::{World, page};
@@ -23,8 +23,14 @@ domain:
       spns: [MSSQLSvc/sql01.corp.contoso.com:1433, MSSQLSvc/sql01.corp.contoso.com:1500, MSSQLSvc/sql01.corp.contoso.com:1600]
     - { name: svc_b, spns: [MSSQLSvc/sql01.corp.contoso.com:1700] }
     - { name: SQL01, class: computer, dns: sql01.corp.contoso.com }
+trusting:
+  - { dns: partner.example, netbios: PARTNER, trust: { direction: 3, encryption_types: 24 }, accounts: [] }
 sqlservers:
-  - { host: SQL01, account: 'CORP\\svc_a', static_ports: [1433, 1500] }
+  - host: SQL01
+    account: 'CORP\\svc_a'
+    static_ports: [1433, 1500]
+    connections:
+      - { scheme: NTLM, client: 10.77.1.9, count: 3, host: DESK9, program: Reports, login: 'PARTNER\\ann', domain: PARTNER }
   - { host: SQL01, instance: THIRD, account: 'CORP\\svc_a', static_ports: [1600] }
   - { host: SQL01, instance: PROD, account: 'CORP\\svc_b', static_ports: [1700] }
 tickets: {}
@@ -60,7 +66,16 @@ fn tickets(kdc: &Kdc) -> BTreeMap<String, usize> {
     for seen in kdc.requests().into_iter().filter(|seen| seen.step == Step::Ticket) {
         *counts.entry(seen.service).or_default() += 1;
     }
+    counts.retain(|service, _| service != OTHER_REALM);
     counts
+}
+
+/// The ticket for the forest that logins are of.
+const OTHER_REALM: &str = "krbtgt/PARTNER.EXAMPLE";
+
+fn crossings(kdc: &Kdc) -> usize {
+    let is_one = |seen: &&KdcRequestSeen| seen.step == Step::Ticket && seen.service == OTHER_REALM;
+    kdc.requests().iter().filter(is_one).count()
 }
 
 fn paused() -> tokio::runtime::Runtime {
@@ -88,6 +103,10 @@ fn each_service_account_is_asked_about_once_an_hour_at_most() {
 fn six_hours(accounts: Accounts) {
     let world = World::of(Scenario::parse(TWO_ACCOUNTS).unwrap());
     let kdc = world.running.kdc.as_ref().unwrap();
+    kdc.change(|realm| {
+        let (other, password) = ("PARTNER.EXAMPLE".to_owned(), "Trust.Me-1".to_owned());
+        realm.trusts.push(KdcTrust { realm: other, password, names: Vec::new() });
+    });
     let mut parts = only_tickets(&world);
     let mut settings = (*parts.settings).clone();
     let ticket = settings.ticket.as_mut().unwrap();
@@ -126,6 +145,8 @@ fn six_hours(accounts: Accounts) {
             step(5).await;
         }
         let at_start = tickets(kdc);
+        let crossed_at_start = crossings(kdc);
+        assert!((1..=2).contains(&crossed_at_start), "the trust that logins come by: {crossed_at_start}");
         assert_eq!(at_start.len(), 4, "{at_start:?}");
         assert!(at_start.values().all(|n| *n == 1), "each that is required once: {at_start:?}");
         for _ in 0..(6 * 60) {
@@ -139,6 +160,8 @@ fn six_hours(accounts: Accounts) {
             .collect();
         assert_eq!(later.len(), 2, "one SPN of each account: {later:?}");
         assert!(later.values().all(|n| (5..=7).contains(n)), "six hours: {later:?}");
+        let crossed = crossings(kdc) - crossed_at_start;
+        assert!((5..=7).contains(&crossed), "six hours: {crossed}");
         let own =
             |seen: &&KdcRequestSeen| seen.step != Step::Hello || seen.client.eq_ignore_ascii_case(READER);
         assert!(kdc.requests().iter().filter(own).all(|seen| !seen.encryption_types.contains(&RC4)));

@@ -195,6 +195,27 @@ fn refused_credentials_are_offered_to_nobody_else() {
     assert_eq!((failure.kind, steps(&second)), (FailureKind::Timeout, [0, 0, 0]), "{failure}");
 }
 
+/// Whose account is revoked is not in the error: a logon that is accepted tells that it is not ours.
+#[test]
+fn a_revoked_account_may_be_the_services() {
+    let kdc = Kdc::start(corp()).unwrap();
+    let (mut session, _file) = session(PASSWORD);
+    let asked = question(&[&kdc], &[NAME]);
+    assert!(granted(&ask(&mut session, &asked).unwrap(), NAME).is_some());
+    kdc.refuse(NAME, 18);
+    let facts = ask(&mut session, &asked).unwrap();
+    match &facts.tickets[&spn(NAME)] {
+        Ok(Ticket::Refused(refusal)) => assert_eq!(refusal.error.name(), Some("KDC_ERR_CLIENT_REVOKED")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(steps(&kdc), [2, 2, 3], "one logon more, and the request once more");
+    // It is ours.
+    kdc.behave(Step::Proof, KdcBehaviour::Error(18));
+    let failure = ask(&mut session, &asked).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Credentials, "{failure}");
+    assert_eq!(steps(&kdc), [3, 3, 4]);
+}
+
 #[test]
 fn a_wrong_secret_is_told_from_a_lie() {
     let kdc = Kdc::start(corp()).unwrap();

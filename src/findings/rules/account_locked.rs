@@ -12,8 +12,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The service account is locked out after wrong passwords: no ticket for its SPNs is to be had until the lock \
-              runs out or an administrator lifts it.",
+    meaning: "The service account is locked out after wrong passwords: until the lock runs out or an administrator lifts it, \
+              its next logon fails, and a KDC may refuse tickets for its SPNs.",
     seen: "The bit LOCKOUT of msDS-User-Account-Control-Computed, on a domain controller of the account's own domain.",
     repair: "Find the source of the wrong logons first (event 4740 on the PDC emulator names the computer, 4625 there the \
              program): unlocked before that, the account locks again. Better a group managed service account.",

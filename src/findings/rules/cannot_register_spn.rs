@@ -14,7 +14,8 @@ pub(super) const RULE: Rule = Rule {
     meaning: "The service account may not write its own SPNs: the engine cannot register them at start (error 26067), and \
               each new port or name has to be registered by hand.",
     seen: "The access control list of the account's object: a write of servicePrincipalName, or of its property set, for \
-           the account itself or its groups; for computers and managed accounts the validated write too. Where the list \
+           the account itself or its groups; for computers and sMSAs the validated write too, which for a gMSA or dMSA is for \
+           the names of its own object alone, and those are no SQL Server's. Where the list \
            cannot be read: a registration refused for want of rights (26067 with code 0x2098) in the error log of the \
            last start.",
     repair: "Register SPNs by hand, as Microsoft advises for clusters and availability groups. If the engine is to do it, \
@@ -37,7 +38,11 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
         Ok(account) => account.names.nt_name(),
         Err(_) => case.service_account()?.shown.clone(),
     };
+    let is_validated = account.as_ref().is_ok_and(|account| !account.condition.validated_hosts.is_empty());
     let text = match is_listed {
+        true if is_validated => {
+            "its object grants it the validated write of servicePrincipalName alone, which is for the names of that object"
+        }
         true => "its object grants it no write of servicePrincipalName",
         false => "the access list of its object could not be read, and the last start was refused",
     };
@@ -66,6 +71,20 @@ mod tests {
         assert_eq!(judge(with(Ok(false)).no_directory()), Seen::unknown());
         assert_eq!(judge(with(Ok(false)).service_account(".\\bob")), Seen::not_applicable());
         assert_eq!(judge(with(Ok(false)).workgroup()), Seen::not_applicable());
+    }
+
+    #[test]
+    fn the_validated_write_of_a_managed_account_is_for_its_own_names() {
+        let named = |name: &str| {
+            let own = vec![crate::samples::host(name)];
+            Bench::new().with(|bench| {
+                bench.condition.registers_itself = Ok(false);
+                bench.condition.validated_hosts = own;
+            })
+        };
+        let subject = named("gmsa.corp.contoso.com").finding(&RULE).subjects.remove(0);
+        assert!(subject.evidence[0].contains("validated write"), "{subject:?}");
+        assert_eq!(named("sql01.corp.contoso.com").judge(&RULE), Seen::clear());
     }
 
     #[test]

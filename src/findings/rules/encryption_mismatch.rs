@@ -1,7 +1,7 @@
 //! `encryption_mismatch`: what the account allows and what it has keys for leave nothing that a KDC would use. RC4 being off
 //! is no fault.
 
-use crate::findings::encryption::{Keys, aes_changes};
+use crate::findings::encryption::{Keys, aes_changes, in_order, known_keys};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::{AccountChange, Change};
 use crate::model::condition::{AccountControl, Cipher};
@@ -39,9 +39,10 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
             let subject = Subject::new(account.names.nt_name(), text);
             if types.is_some_and(|types| types.has_aes()) {
                 // AES was offered and is allowed: the KDC says that there are no keys.
-                subject.then(Change::account(AccountChange::NewPassword, &account.names))
+                let password = Change::account(AccountChange::NewPassword, &account.names);
+                subject.then_all(in_order(case, vec![password]))
             } else {
-                subject.then_all(aes_changes(&account.names, &case.picture.aes_keys, types))
+                subject.then_all(in_order(case, aes_changes(&account.names, &known_keys(case), types)))
             }
         }
     }))
@@ -65,9 +66,10 @@ fn refused(case: &Case<'_>) -> Known<Option<String>> {
 
 fn by_attribute(case: &Case<'_>) -> Known<Option<Subject>> {
     let account = case.account()?;
-    let keys = &case.picture.aes_keys;
+    // A ticket with AES is the proof that there are keys, whatever the dates make probable.
+    let keys = &known_keys(case);
     let subject = |text: &str| Subject::new(account.names.nt_name(), text);
-    let to_aes = |types| aes_changes(&account.names, keys, types);
+    let to_aes = |types| in_order(case, aes_changes(&account.names, keys, types));
     let control = account.condition.control.clone()?;
     if control.has(AccountControl::DES_ONLY) {
         let types = account.condition.encryption_types.clone().ok().flatten();
@@ -126,6 +128,10 @@ mod tests {
         let hidden = Bench::new().with(|bench| bench.condition.encryption_types = Err(Bench::refused()));
         assert_eq!(judge(hidden), Seen::unknown());
         assert_eq!(judge(types(0x18).no_policy()), Seen::unknown());
+        // A ticket with AES beats what the dates make probable, and what they do not tell.
+        assert_eq!(judge(types(0x18).old_password().ticket_granted(PORT, 18, 2)), Seen::clear());
+        assert_eq!(judge(types(0x18).no_policy().ticket_granted(PORT, 17, 2)), Seen::clear());
+        assert_eq!(judge(types(0x18).old_password().ticket_granted(PORT, 23, 2)), applies());
         assert_eq!(judge(types(0x3).service_account(".\\bob")), Seen::not_applicable());
         assert_eq!(judge(types(0x3).workgroup()), Seen::not_applicable());
     }

@@ -1,5 +1,6 @@
 //! `password_expired`: the password has expired, or has to be changed at the next logon. What no service can do.
 
+use crate::findings::encryption::in_order;
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::{AccountChange, Change};
 use crate::model::condition::{AccountControl, PasswordSet};
@@ -15,17 +16,17 @@ pub(super) const RULE: Rule = Rule {
               that: its next start fails.",
     seen: "The bit PASSWORD_EXPIRED of msDS-User-Account-Control-Computed, which the domain controller computes from the \
            policy in force; pwdLastSet tells which of the two it is.",
-    repair: "Set a new password and enter the same one in SQL Server Configuration Manager. Better a group managed service \
+    repair: "Set a new password and enter the same one in SQL Server Configuration Manager (on Linux its keytab first). Better a group managed service \
              account, whose password nobody has to know.",
     source: "https://learn.microsoft.com/windows/win32/adschema/a-msds-user-account-control-computed",
     check,
 };
 
 fn check(case: &Case<'_>) -> Judged {
-    Judged::one(case.account().and_then(judge))
+    Judged::one(case.account().and_then(|account| judge(case, account)))
 }
 
-fn judge(account: &Account) -> Known<Option<Subject>> {
+fn judge(case: &Case<'_>, account: &Account) -> Known<Option<Subject>> {
     if !account.condition.computed.clone()?.has(AccountControl::PASSWORD_EXPIRED) {
         return Ok(None);
     }
@@ -34,7 +35,7 @@ fn judge(account: &Account) -> Known<Option<Subject>> {
         Ok(PasswordSet::At(_)) | Err(_) => "the directory computes PASSWORD_EXPIRED for it now",
     };
     let change = Change::account(AccountChange::NewPassword, &account.names);
-    Ok(Some(Subject::new(account.names.nt_name(), text).then(change)))
+    Ok(Some(Subject::new(account.names.nt_name(), text).then_all(in_order(case, vec![change]))))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `password_expiring`: the password expires within `thresholds.password_expiring`. Managed accounts rotate by themselves
 //! and never expire.
 
+use crate::findings::encryption::in_order;
 use crate::findings::times::{date, span};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::{AccountChange, Change};
@@ -15,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     meaning: "The password of the service account expires soon. After that the service does not start again.",
     seen: "msDS-UserPasswordExpiryTimeComputed, which the domain controller computes from the policy in force, against \
            thresholds.password_expiring.",
-    repair: "Set a new password in a maintenance window and enter the same one in SQL Server Configuration Manager, or \
+    repair: "Set a new password in a maintenance window and enter the same one in SQL Server Configuration Manager (on Linux its keytab first), or \
              move the service to a group managed service account.",
     source: "https://learn.microsoft.com/windows/win32/adschema/a-msds-userpasswordexpirytimecomputed",
     check,
@@ -37,7 +38,8 @@ fn judge(case: &Case<'_>, account: &Account) -> Known<Option<Subject>> {
     let text = format!("the password expires in {}, on {}", span(left), date(expires));
     let change = Change::account(AccountChange::NewPassword, &account.names);
     let gmsa = "a group managed service account needs no such date";
-    Ok(Some(Subject::new(account.names.nt_name(), text).then(change).then(Change::Advice(gmsa.to_owned()))))
+    let subject = Subject::new(account.names.nt_name(), text).then_all(in_order(case, vec![change]));
+    Ok(Some(subject.then(Change::Advice(gmsa.to_owned()))))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `rc4_removal_breaks`: tickets to this service are possible only as long as the KDC still gives RC4 ones. Windows is taking
 //! that away (CVE-2026-20833): since April 2026 an account without a setting of its own gets AES alone.
 
-use crate::findings::encryption::{Keys, aes_changes, known_keys, old_krbtgt};
+use crate::findings::encryption::{Keys, aes_changes, in_order, known_keys, old_krbtgt};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::change::Change;
 use crate::model::condition::{AccountControl, Cipher};
@@ -58,7 +58,7 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
     };
     let subject = Subject::new(account.names.nt_name(), shown);
     let keys = known_keys(case);
-    let remedy = aes_changes(&account.names, &keys, types);
+    let remedy = in_order(case, aes_changes(&account.names, &keys, types));
     let lines = |subject: Subject| {
         let by_date = case.picture.aes_keys.as_ref().ok();
         let both = [keys.as_ref().ok(), by_date.filter(|by_date| Ok(*by_date) != keys.as_ref())];

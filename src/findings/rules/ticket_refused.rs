@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     meaning: "A KDC refuses a service ticket for an SPN that is where it belongs: clients that ask this KDC fall back to NTLM \
               or fail.",
     seen: "A request for a service ticket, as a client makes it, was answered with an error, while the directory shows the SPN on \
-           the right account alone.",
+           the right account alone. KDC_ERR_POLICY (12) is about the exporter's own account: then it is unknown.",
     repair: "Compare the domain controllers: one that has not got the SPN by replication yet refuses it until it has.",
     source: "https://learn.microsoft.com/troubleshoot/windows-server/windows-security/kerberos-authentication-troubleshooting-guidance",
     check,
@@ -47,6 +47,14 @@ fn judge(case: &Case<'_>, judged: &JudgedSpn) -> Known<Option<Subject>> {
     let Some(Ticket::Refused(refusal)) = case.ticket(spn)? else { return Ok(None) };
     if refusal.error == KerberosError::KDC_ERR_ETYPE_NOSUPP {
         return Ok(None);
+    }
+    // Selective authentication or an authentication policy shuts out this one client; of others it says nothing.
+    if refusal.error == KerberosError::KDC_ERR_POLICY {
+        return Err(Gap::no_permission(format!(
+            "{}: {refusal}; that is about the exporter's own account: \"Allowed to Authenticate\" on the service account, or its \
+             authentication policy",
+            spn.label()
+        )));
     }
     let account = case.account()?;
     let asked_at = case.asked_at(spn)?;
@@ -110,7 +118,9 @@ mod tests {
     fn outcomes() {
         let judge = |bench: Bench| bench.judge(&RULE);
         assert_eq!(judge(Bench::new().ticket_refused(PORT, 7)), Seen::applies(&[PORT]));
-        assert_eq!(judge(Bench::new().ticket_refused(PORT, 12)), Seen::applies(&[PORT]));
+        assert_eq!(judge(Bench::new().ticket_refused(PORT, 18)), Seen::applies(&[PORT]));
+        // The KDC's policy for the exporter's own account says nothing of clients.
+        assert_eq!(judge(Bench::new().ticket_refused(PORT, 12)), Seen::unknown());
         assert_eq!(judge(Bench::new().ticket_granted(PORT, 18, 2)), Seen::clear());
         // No common encryption type has a finding of its own.
         assert_eq!(judge(Bench::new().ticket_refused(PORT, 14)), Seen::clear());

@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
     meaning: "A trust that is in use cannot carry Kerberos: its users fall back to NTLM, or will when RC4 is gone.",
     seen: "The trustedDomain objects of our domain and of the forest root (direction, kind, encryption types) against the \
            domains of remote connections on NTLM and of the service account; and what the KDCs of both ends said, where a \
-           ticket over the trust was asked for. Selective authentication is shown beside a fault; by itself it is none.",
+           ticket over the trust was asked for, which goes out of our domain only. Selective authentication is shown beside a fault; by itself it is none.",
     repair: "Let the AD administrator compare both sides of the trust: its direction, \"Allowed to Authenticate\" on the \
              service account, and AES on the trust object.",
     source: "https://learn.microsoft.com/troubleshoot/windows-server/windows-security/unsupported-etype-error-accessing-trusted-domain",
@@ -74,7 +74,11 @@ fn faults(case: &Case<'_>, trust: &Trust, foreign: &Foreign<'_>, crossing: Optio
              the other way",
             trust.partner
         )),
-        Some(Crossing::Granted | Crossing::Refused(_)) | None => {}
+        Some(Crossing::WithoutAes(error)) if goes_out || trust.lets_out() => faults.push(format!(
+            "the KDC has no AES for a ticket for {}: {error}: clients that offer RC4 too may get one, until RC4 is off",
+            trust.partner
+        )),
+        Some(Crossing::Granted | Crossing::Refused(_) | Crossing::WithoutAes(_)) | None => {}
     }
     if trust.is_downlevel() {
         faults.push("a trust of the kind of Windows NT 4 (trustType 1): NTLM only".to_owned());
@@ -225,6 +229,19 @@ mod tests {
         assert_eq!(judge(crossed(one_way(), &refused)), Seen::clear());
         let weak = || login(|trust| trust.encryption_types = Some(EncryptionTypes(0x4)));
         assert_eq!(judge(crossed(weak(), &granted)), bad);
+        // It is our account that they do not want: the ticket was read.
+        for code in [12, 18] {
+            assert_eq!(judge(crossed(account(), &crossing(None, Some(code)))), Seen::clear(), "{code}");
+            assert_eq!(judge(crossed(login(|_| ()), &crossing(None, Some(code)))), Seen::clear(), "{code}");
+        }
+        // AES alone was offered: a client that offers RC4 too may get in yet.
+        for path in [crossing(Some(14), None), crossing(None, Some(14))] {
+            for bench in [account(), login(|_| ())] {
+                let finding = crossed(bench, &path).finding(&super::RULE);
+                let said = finding.subjects[0].evidence.join("\n");
+                assert!(said.contains("until RC4 is off") && !said.contains("a proof"), "{said}");
+            }
+        }
         // Nobody is of it: it may be as it likes.
         let unused = Bench::new().trust(trust("partner.example", "PARTNER"));
         assert_eq!(judge(crossed(unused, &refused)), Seen::not_applicable());

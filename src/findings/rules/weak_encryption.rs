@@ -1,7 +1,7 @@
 //! `weak_encryption`: a ticket was issued with RC4, or RC4 is all that the account allows. That RC4 is off is good news and never a
 //! finding.
 
-use crate::findings::encryption::{Keys, aes_changes, known_keys};
+use crate::findings::encryption::{Keys, aes_changes, in_order, known_keys};
 use crate::findings::{Case, Judged, Rule, Scope, Severity, Subject};
 use crate::model::condition::Cipher;
 use crate::model::directory::Account;
@@ -59,7 +59,7 @@ fn with_remedy(case: &Case<'_>, account: &Account, text: String) -> Subject {
         Ok(Keys::ProbablyAbsent { why }) => subject.line(why),
         Err(gap) => subject.line(format!("whether it has AES keys is not known: {gap}")),
     };
-    subject.then_all(aes_changes(&account.names, keys, types))
+    subject.then_all(in_order(case, aes_changes(&account.names, keys, types)))
 }
 
 #[cfg(test)]
@@ -100,7 +100,12 @@ mod tests {
         assert_eq!(steps(rc4()), ["UseAes"]);
         assert_eq!(steps(rc4().old_password()), ["NewPassword", "UseAes"]);
         assert_eq!(steps(rc4().no_policy()), ["NewPassword", "UseAes"]);
-        assert_eq!(steps(rc4().service_account("LocalSystem")), ["UseAes"]);
+        // A computer's types are written by its host.
+        assert_eq!(steps(rc4().service_account("LocalSystem")), ["Advice"]);
+        // SQL Server on Linux: its keytab before the account.
+        let on_linux = |bench: Bench| bench.keytab(&[(PORT, 2, 23)]);
+        assert_eq!(steps(on_linux(rc4())), ["Advice", "UseAes"]);
+        assert_eq!(steps(on_linux(rc4().old_password())), ["Advice", "NewPassword", "UseAes"]);
         // A ticket for an account that allows AES: its keys are what is missing.
         let both =
             Bench::new().with(|bench| bench.condition.encryption_types = Ok(Some(EncryptionTypes(0x1c))));

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::model::condition::EncryptionTypes;
+use crate::model::domain::{Trust, TrustDirection};
 use crate::model::observed::Now;
 use crate::model::settings::Reach;
 use crate::model::ticket::{Offer, TicketQuestion};
 use crate::pipeline::questions;
-use crate::samples::{Bench, NAME, PORT, host, now};
+use crate::samples::{Bench, NAME, PORT, host, now, trust};
 
 const SECOND: &str = "MSSQLSvc/sql01.corp.contoso.com:1500";
 
@@ -80,6 +81,10 @@ fn rc4_only_for_an_account_that_has_nothing_else() {
     assert_eq!(offer(&types(None)), Offer::Aes);
     assert_eq!(offer(&types(Some(0x4))), Offer::AesAndRc4);
     assert_eq!(offer(&types(None).old_password()), Offer::AesAndRc4);
+    // A ticket with AES tells that it has keys, whatever the dates make probable; not where it allows none.
+    assert_eq!(offer(&types(None).old_password().ticket_granted(PORT, 18, 2)), Offer::Aes);
+    assert_eq!(offer(&types(None).old_password().ticket_granted(PORT, 23, 2)), Offer::AesAndRc4);
+    assert_eq!(offer(&types(Some(0x4)).ticket_granted(PORT, 18, 2)), Offer::AesAndRc4);
     // The KDC has refused AES.
     assert_eq!(offer(&types(None).ticket_refused(PORT, 14)), Offer::AesAndRc4);
     assert_eq!(offer(&types(Some(0x18)).ticket_refused(PORT, 14)), Offer::Aes);
@@ -120,6 +125,66 @@ fn a_trust_is_asked_about_where_it_hides_the_account() {
     let asked = question(also(hidden())).unwrap();
     assert_eq!((asked.spns.len(), asked.cross_realms), (0, [host("partner.example")].into()));
     assert!(question(also(hidden()).no_directory()).is_err_and(|gap| gap.reason.is_failing()));
+}
+
+/// The realms that are crossed to, and those of which KDCs are looked for.
+fn crossed(bench: &Bench, evidence: &crate::model::evidence::Evidence) -> (Vec<String>, Vec<String>) {
+    let asked = questions(&bench.settings, evidence, now());
+    let services = asked.dns.unwrap().services;
+    let realms = asked.ticket.unwrap().cross_realms;
+    (realms.iter().map(ToString::to_string).collect(), services.into_iter().collect())
+}
+
+#[test]
+fn a_trust_that_logins_come_by_is_asked_about_without_a_service_ticket() {
+    let partner = |change: &dyn Fn(&mut Trust)| {
+        let mut partner = trust("partner.example", "PARTNER");
+        change(&mut partner);
+        two_ports().domain("emea.corp.contoso.com", "EMEA").trust(partner)
+    };
+    let crossings = |bench: Bench| crossed(&bench, &bench.evidence());
+    let (realms, services) = crossings(partner(&|_| ()).ntlm_client("A", "PARTNER", 4));
+    assert_eq!(realms, ["partner.example"]);
+    assert!(services.contains(&"_ldap._tcp.dc._msdcs.partner.example".to_owned()), "{services:?}");
+    // Nobody comes from there; our principal cannot go there; a machine's own name.
+    assert!(crossings(partner(&|_| ())).0.is_empty());
+    let one_way = |trust: &mut Trust| trust.direction = TrustDirection::Outbound;
+    let (realms, services) = crossings(partner(&one_way).ntlm_client("A", "PARTNER", 4));
+    assert!(realms.is_empty() && !services.iter().any(|name| name.contains("partner")), "{services:?}");
+    assert!(crossings(partner(&|_| ()).ntlm_client("A", "SCANNER9", 4)).0.is_empty());
+    // A child of the trusted forest by the same trust, another domain of ours by itself.
+    let both = partner(&|_| ()).ntlm_client("A", "child.partner.example", 1).ntlm_client("B", "EMEA", 1);
+    assert_eq!(crossings(both).0, ["emea.corp.contoso.com", "partner.example"]);
+    // The service tickets are the same.
+    let bench = partner(&|_| ()).ntlm_client("A", "PARTNER", 4);
+    assert_eq!(after(&bench.ticket_granted(PORT, 18, 2).ticket_granted(SECOND, 18, 2)), aes(&[PORT]));
+}
+
+#[test]
+fn logins_of_many_forests_cost_no_more_than_a_few() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let with = |names: &[&str]| {
+        let all = ["a", "b", "c", "d", "e", "f"];
+        let trusts = all.iter().fold(two_ports(), |bench, name| {
+            bench.trust(trust(&format!("{name}.example"), &name.to_uppercase()))
+        });
+        names.iter().fold(trusts, |bench, name| bench.ntlm_client("X", name, 1))
+    };
+    let bench = with(&names);
+    assert_eq!(crossed(&bench, &bench.evidence()).0, ["a.example", "b.example", "c.example", "d.example"]);
+    // What is asked already is not pushed out by what comes first in the alphabet.
+    let before = with(&names[2..]).evidence();
+    let evidence = |bench: &Bench| {
+        let mut evidence = bench.evidence();
+        evidence.ticket = before.ticket.clone();
+        evidence
+    };
+    assert_eq!(crossed(&bench, &evidence(&bench)).0, ["c.example", "d.example", "e.example", "f.example"]);
+    // Who is connected is not known for a while: the same as before.
+    let blind = with(&[]).no_connections();
+    assert_eq!(crossed(&blind, &evidence(&blind)).0, ["c.example", "d.example", "e.example", "f.example"]);
+    let gone = with(&[]);
+    assert!(crossed(&gone, &evidence(&gone)).0.is_empty());
 }
 
 #[test]

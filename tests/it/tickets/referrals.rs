@@ -1,7 +1,9 @@
 //! From realm to realm: referrals that lead somewhere, in a circle and too far; trusts that hold and one that does not.
 
-use mssql_kerberos_exporter::model::ticket::{Ask, EncryptionType, Offer, Ticket, TicketQuestion};
-use peers::kdc::{ACCOUNT_PASSWORD, Kdc, KdcAccount, KdcSpec, KdcTrust};
+use mssql_kerberos_exporter::model::ticket::{
+    Ask, ClientName, EncryptionType, Offer, Ticket, TicketQuestion,
+};
+use peers::kdc::{ACCOUNT_PASSWORD, Kdc, KdcAccount, KdcBehaviour, KdcSpec, KdcTrust, Step};
 
 use super::{PASSWORD, ask, at, corp, gap, granted, host, question, session, spn, steps};
 
@@ -74,6 +76,32 @@ fn referrals_and_trusts() {
     let facts = ask(&mut session, &asked).unwrap();
     assert!(gap(&facts, OTHER).contains("no KDC of partner.example is known"), "{}", gap(&facts, OTHER));
     assert!(granted(&facts, OTHER).is_none());
+}
+
+/// The domain controllers of another forest are often behind a firewall. What is asked after them gets its time.
+#[test]
+fn silence_of_one_realm_takes_no_time_from_the_next() {
+    let mut home = corp();
+    home.trusts = vec![trust("A.EXAMPLE", &[]), trust("PARTNER.EXAMPLE", &[])];
+    let other = |name: &str| {
+        let trusts = vec![trust("CORP.CONTOSO.COM", &[])];
+        Kdc::start(KdcSpec { realm: name.to_owned(), trusts, ..KdcSpec::default() }).unwrap()
+    };
+    let (home, fine) = (Kdc::start(home).unwrap(), other("PARTNER.EXAMPLE"));
+    let silent: Vec<Kdc> = (0..4).map(|_| other("A.EXAMPLE")).collect();
+    silent.iter().for_each(|kdc| kdc.behave(Step::Ticket, KdcBehaviour::Silent));
+    let mut asked = question(&[&home], &[]);
+    asked.realms.insert(host("a.example"), silent.iter().map(at).collect());
+    asked.realms.insert(host("partner.example"), vec![at(&fine)]);
+    asked.cross_realms.extend([host("a.example"), host("partner.example")]);
+    asked.clients.insert(ClientName::new(host("corp.contoso.com"), "svc_sql"));
+    let (mut session, _file) = session(PASSWORD);
+    let facts = ask(&mut session, &asked).unwrap();
+    let path = |name: &str| facts.realms[&host(name)].as_ref().unwrap();
+    assert!(path("a.example").accepted.as_ref().is_err_and(|gap| gap.reason.is_failing()));
+    assert!(path("a.example").refusal().is_none());
+    assert!(matches!(path("partner.example").accepted, Ok(Ticket::Granted(_))), "{facts:?}");
+    assert!(facts.clients.values().all(Result::is_ok), "{:?}", facts.clients);
 }
 
 #[test]
