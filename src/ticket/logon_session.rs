@@ -27,7 +27,7 @@ const NAME: &str = "the logon session";
 pub const IS_IN_THIS_BUILD: bool = cfg!(any(windows, all(unix, feature = "gssapi")));
 
 /// What a build without it says. The configuration says the same before anybody asks.
-pub const NOT_IN_THIS_BUILD: &str = "the logon session of the process needs a build with the cargo feature gssapi (the .deb and .rpm have it)";
+pub const NOT_IN_THIS_BUILD: &str = "the logon session of the process needs a build with the cargo feature gssapi (cargo build --release --features gssapi)";
 
 /// The one call that may be inside the library. Such calls block, up to 27 s against a dead KDC: each has a thread of its own,
 /// is abandoned at the deadline, and counts as running until it comes back.
