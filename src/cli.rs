@@ -63,7 +63,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| BUILD.to_string());
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(
     name = "mssql-kerberos-exporter",
-    about = "Tells whether Kerberos works for SQL Server, and if not, why: as Prometheus metrics, and as a check",
+    about = "Shows whether Kerberos works for SQL Server and, if not, why: as Prometheus metrics, and as a check",
     version = VERSION.as_str(),
     disable_help_subcommand = true,
     max_term_width = 110
@@ -157,7 +157,7 @@ pub struct Flags {
     /// %ProgramData%\mssql-kerberos-exporter\config.yml]
     #[arg(long = "config.file", value_name = "FILE", global = true)]
     pub config_file: Option<PathBuf>,
-    /// Check the configuration, tell every mistake, and leave: 0 if there is none, else 2. Asks nothing of the network
+    /// Check the configuration, name every mistake, and exit: 0 if there is none, else 2. Sends nothing to the network
     #[arg(long = "config.check", global = true)]
     pub config_check: bool,
     /// Address to listen on, such as 0.0.0.0:10188, [::]:10188 or :10188; may be given several times
@@ -169,13 +169,13 @@ pub struct Flags {
     /// Let POST /-/reload read the configuration again, as SIGHUP does
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub web_enable_lifecycle: bool,
-    /// Requests answered at the same time; those above it get 503
+    /// Most requests answered at the same time; further ones get 503
     #[arg(long = "web.max-requests", value_name = "NUMBER", global = true)]
     pub web_max_requests: Option<u32>,
     /// Path under which a proxy shows all pages
     #[arg(long = "web.route-prefix", value_name = "PATH", global = true)]
     pub web_route_prefix: Option<String>,
-    /// Least severity of log lines
+    /// Lowest severity of log lines
     #[arg(long = "log.level", value_enum, value_name = "LEVEL", global = true)]
     pub log_level: Option<LogLevel>,
     /// Format of log lines, on stderr

@@ -22,7 +22,7 @@ def build():
     board = new(
         "mssql-kerberos-exporter",
         "SQL Server Kerberos: exporter",
-        "The exporters themselves: whether they are scraped and how their probes, statements, memory and configuration fare.",
+        "The exporters themselves: whether they are scraped and how their probes, statements, memory and configuration are doing.",
         variables(one_instance=None, explain=True),
     )
     board = (
@@ -167,7 +167,7 @@ def build():
         .with_panel(
             lines(
                 "Oldest answer",
-                "Time since the probe that has been silent longest last succeeded, by probe.",
+                "Time since the oldest of the last successes, by probe. Tickets are asked for once an hour.",
                 f"time() - min by (probe) ({_one('probe_last_success_timestamp_seconds')})",
                 "{{probe}}",
                 unit=units.Seconds,
@@ -279,7 +279,7 @@ def build():
     ).with_panel(
         lines(
             "Youngest process",
-            "Time since the latest start of any exporter: a saw tooth tells of restarts.",
+            "Time since the latest start of any exporter: a sawtooth means restarts.",
             f"time() - max({of_exporters('process_start_time_seconds')})",
             "youngest",
             unit=units.Seconds,

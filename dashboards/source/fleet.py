@@ -84,7 +84,7 @@ def build():
         .with_panel(
             figures(
                 "Instances by verdict",
-                "How many instances have each verdict. Unknown is no good news: something that matters could not be looked at.",
+                "How many instances have each verdict. Unknown is not good news: something that matters could not be looked at.",
                 f"sum by (verdict) ({_one('verdict')})",
                 "{{verdict}}",
                 states.VERDICT,
@@ -163,7 +163,7 @@ def build():
         .with_panel(
             rows(
                 "Findings",
-                "Instances that each finding applies to and its subjects over all of them, the severest first. The name leads to the runbook.",
+                "Instances that each finding applies to and its subjects over all of them, most severe first. The name leads to the runbook.",
                 {
                     "A": f"count by (finding, severity) ({_one('finding')} > 0)",
                     "B": f"sum by (finding, severity) ({_one('finding')} > 0)",
@@ -318,7 +318,7 @@ def build():
         .with_panel(
             lines(
                 "Service accounts by what the KDC may use",
-                "Instances whose service account allows each encryption type, and those where nothing but RC4 is left: these break when RC4 is removed.",
+                "Instances whose service account allows each encryption type, and those that allow nothing but RC4: these break when RC4 is removed.",
                 {
                     "A": f"sum by (encryption_type) ({_one('service_account_encryption_type')})",
                     "B": f"count({_only_rc4()}) or 0 * count({_one('service_account_encryption_type')})",
@@ -342,7 +342,7 @@ def build():
         .with_panel(
             rows(
                 "Accounts with nothing but RC4",
-                "Service accounts that allow RC4 and no AES type. Set msDS-SupportedEncryptionTypes, then change the password.",
+                "Service accounts that allow RC4 and no AES type. First a new password, which makes AES keys, then AES in msDS-SupportedEncryptionTypes.",
                 f"sum by (service_account, mssql_instance) ({with_account(_only_rc4())})",
                 [
                     Column("service_account", "Service account"),

@@ -1,5 +1,5 @@
 """One SQL Server instance: verdict and findings, SPNs and who holds them, connections, the service account, tickets, names,
-ports, and how the looking itself fares."""
+ports, and how the probes are doing."""
 
 from grafana_foundation_sdk.models import units
 
@@ -109,8 +109,8 @@ def _now(board):
         )
         .with_panel(
             figure(
-                "Runs here",
-                "Whether the instance runs on this node; a passive node of a failover cluster is judged by nobody.",
+                "SQL Server",
+                "Whether the instance answers; no data when it does not. A failover cluster answers from its active node, whichever that is.",
                 _one("instance_active"),
                 words=states.ACTIVE,
                 width=4,
@@ -119,7 +119,7 @@ def _now(board):
         .with_panel(
             figure(
                 "Oldest answer",
-                "Time since the probe that has been silent longest last succeeded.",
+                "Time since the last success of the probe whose last success is the oldest. Where tickets are asked for, up to an hour is normal.",
                 data_age(INSTANCE),
                 unit=units.DurationSeconds,
                 decimals=0,
@@ -139,7 +139,7 @@ def _now(board):
         .with_panel(
             figure(
                 "SQL Server has run for",
-                "Time since the service started. A password that is newer than this is not in use yet.",
+                "Time since the service started. A password that was set later may not be in use yet.",
                 f"time() - {_one('service_start_timestamp_seconds')}",
                 unit=units.DurationSeconds,
                 decimals=1,
@@ -179,7 +179,7 @@ def _now(board):
         .with_panel(
             rows(
                 "Findings",
-                "What is wrong, the severest first. The finding leads to its runbook, the exporter's address to evidence and remedy for this instance.",
+                "What is wrong, most severe first. The finding leads to its runbook, the exporter's address to evidence and remedy for this instance.",
                 {
                     "A": f"sum by (instance, finding, severity) ({_one('finding')} > 0)",
                     "B": severest_first(INSTANCE, "instance, finding, severity"),
@@ -248,7 +248,7 @@ def _spns(board):
         .with_panel(
             rows(
                 "Presence and duplicates",
-                "Whether the right account holds each SPN, and how many accounts hold it beyond one. Both together tell a duplicate.",
+                "Whether the right account holds each SPN, and how many accounts hold it beyond one. Both together show a duplicate.",
                 {"A": f"max by (spn) ({_one('spn_present')})", "B": f"max by (spn) ({_one('spn_duplicates')})"},
                 [
                     Column("spn", "SPN"),
@@ -434,7 +434,7 @@ def _tickets_and_names(board):
         .with_panel(
             rows(
                 "The account at the KDC",
-                "What a KDC answers to a logon as the service account without a proof; KDC_ERR_PREAUTH_REQUIRED is the usual one. Asked only with ticket.ask_service_accounts.",
+                "What a KDC answers to a logon as the service account without pre-authentication; KDC_ERR_PREAUTH_REQUIRED is the usual answer. Asked only with ticket.ask_service_accounts.",
                 _one("service_account_kdc_answer_info"),
                 [Column("code", "Answer")],
                 width=4,
@@ -541,7 +541,7 @@ def _ports(board):
 
 def _looking(board):
     return (
-        board.with_row(row("How the looking fares"))
+        board.with_row(row("Probes and statements"))
         .with_panel(
             rows(
                 "Probes",
@@ -575,7 +575,7 @@ def _looking(board):
         .with_panel(
             rows(
                 "Statements",
-                "Whether SQL Server answered each statement; refused for want of a right, or absent in its version.",
+                "Whether SQL Server answered each statement, or refused it for want of a right, or does not have it in its version.",
                 _one("statement_success"),
                 [Column("statement", "Statement"), Column("Value", "Outcome", words=states.ANSWERED, width=160)],
                 sort=("Statement", False),

@@ -117,7 +117,7 @@ pub(super) fn syntax(
         });
         let key =
             known.max_by_key(|key| key.len()).map(|key| format!("`{key}`")).unwrap_or("a key".to_owned());
-        return (line, format!("{key} stands twice in this section"));
+        return (line, format!("{key} appears twice in this section"));
     }
     if line.is_some_and(has_tab) {
         return (line, "not valid YAML: a tab; indent with spaces".to_owned());

@@ -26,8 +26,8 @@ impl BindThreads {
 #[cfg(not(any(feature = "gssapi", windows)))]
 pub(super) async fn bind(_: &mut Channel, _: &str, _: &str, _: &BindThreads) -> Result<(), Error> {
     Err(Error::Unsupported {
-        remedy: "directory.bind: integrated needs a build with the cargo feature gssapi (cargo build --release \
-                 --features gssapi); else use directory.bind: simple with ldaps:// or start_tls: true",
+        remedy: "directory.bind.method: integrated needs a build with the cargo feature gssapi (cargo build --release \
+                 --features gssapi); else use method: simple with ldaps:// or start_tls: true",
     })
 }
 

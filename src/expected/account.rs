@@ -32,7 +32,7 @@ impl ServiceAccount {
             }
             ServiceIdentity::Local => {
                 return Err(Gap::not_applicable(format!(
-                    "the service runs as the machine-local account {shown}: nothing in AD stands for it"
+                    "the service runs as {shown}, a machine-local account, which AD does not know"
                 )));
             }
         };

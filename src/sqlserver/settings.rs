@@ -158,7 +158,7 @@ fn without_protocol(text: &str) -> Result<&str, String> {
     match prefix.to_ascii_lowercase().as_str() {
         "tcp" => Ok(rest.trim()),
         "np" | "lpc" | "admin" => {
-            Err(format!("{prefix}: is not spoken, only TCP: write host, host:port or tcp:host,port"))
+            Err(format!("{prefix}: is not supported, only TCP: write host, host:port or tcp:host,port"))
         }
         _ => Ok(text),
     }

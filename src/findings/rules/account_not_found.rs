@@ -14,8 +14,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The name of the service account translates to no account: it was deleted or renamed. The service does not \
-              start again.",
+    meaning: "No account has the name of the service account: it was deleted or renamed. The service will not start \
+              again.",
     seen: "The directory shows no such account, and either a complete search did not and SQL Server's host translates the \
            name to no SID while it translates that of krbtgt in the same domain, or a KDC of its realm does not know it \
            (KDC_ERR_C_PRINCIPAL_UNKNOWN; only with `ticket.ask_service_accounts`). An object that is merely invisible to \

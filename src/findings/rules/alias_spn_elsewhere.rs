@@ -11,8 +11,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "A further name of this instance has an SPN on another account, perhaps another server's: clients that use \
-              the name get a ticket that this service cannot decrypt.",
+    meaning: "Another name (alias) of this instance has an SPN on a different account, perhaps another server's: \
+              clients that use the name get a ticket that this service cannot decrypt.",
     seen: "instances[].aliases and msDS-AdditionalDnsHostName, and a complete Global Catalog search.",
     repair: "Ask the owner of the other account which server the name is for. It may be a healthy one.",
     source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",

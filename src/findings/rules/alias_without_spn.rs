@@ -11,8 +11,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: true,
     scope: Scope::Domain,
-    meaning: "A further name of this instance has no SPN: clients that use it as typed (JDBC, Go and others) fall back \
-              to NTLM.",
+    meaning: "Another name (alias) of this instance has no SPN: clients that use it as typed (JDBC, Go and others) \
+              fall back to NTLM.",
     seen: "instances[].aliases and msDS-AdditionalDnsHostName, and a complete Global Catalog search.",
     repair: "Add the SPN of the alias to the service account, or let clients use the server's own name.",
     source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",

@@ -9,12 +9,12 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Info,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The service account's own identity may not be delegated: what it runs itself, such as jobs, is not passed on by \
-              a further server. Its callers are not affected. Members of Protected Users have no RC4 and no delegation at \
-              all; the group is not meant for service accounts.",
+    meaning: "The service account's own identity may not be delegated: what it runs itself, such as jobs, cannot be \
+              passed on by the next server. Its callers are not affected. Members of Protected Users have no RC4 \
+              and no delegation at all; the group is not meant for service accounts.",
     seen: "userAccountControl of the service account (0x100000, \"sensitive\"), and Protected Users (RID 525) among its \
            tokenGroups.",
-    repair: "Nothing, if it is meant so.",
+    repair: "Nothing, if this is intended.",
     source: "https://learn.microsoft.com/windows-server/security/credentials-protection-and-management/protected-users-security-group",
     check,
 };

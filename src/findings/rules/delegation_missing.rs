@@ -16,8 +16,8 @@ pub(super) const RULE: Rule = Rule {
               need no delegation.",
     seen: "sys.servers and sys.linked_logins; userAccountControl and msDS-AllowedToDelegateTo of the service account; \
            msDS-AllowedToActOnBehalfOfOtherIdentity of the account that holds the target's SPN.",
-    repair: "Resource-based constrained delegation on the account of the target, else, within one domain, the target's SPN on \
-             the service account's list; or map the logins of the linked server to a fixed one.",
+    repair: "Set resource-based constrained delegation on the target's account or, within one domain, put the \
+             target's SPN on the service account's list; or map the logins of the linked server to a fixed one.",
     source: "https://learn.microsoft.com/windows-server/security/kerberos/kerberos-constrained-delegation-overview",
     check,
 };

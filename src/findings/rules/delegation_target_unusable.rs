@@ -16,14 +16,14 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The service account may delegate to an SPN for which no ticket can be had in a caller's name: no \
-              account holds it, more than one does, or its holder lives in another domain, which the account's list does not \
-              reach. Callers who are passed on there fail.",
+    meaning: "The service account may delegate to an SPN for which a KDC can issue no ticket in a caller's name: no \
+              account holds it, more than one does, or its holder lives in another domain, which the account's list \
+              does not reach. Callers who are passed on there fail.",
     seen: "msDS-AllowedToDelegateTo of the service account and the SPNs of linked servers, against their holders in the \
            Global Catalog. An SPN of another service that nobody holds as written is not judged where the HOST SPN of its host \
            is held, which may stand for it: the forest's sPNMappings are not read. No KDC is asked for a ticket in a caller's name, so its refusal (KDC_ERR_BADOPTION, 13) is not seen here.",
-    repair: "Register the SPN on the account of the target, on that one alone; take what is left over off the list; to another \
-             domain delegate resource-based.",
+    repair: "Register the SPN on the target's account, and on that one alone; take SPNs of servers that are gone \
+             off the list; for a target in another domain use resource-based delegation.",
     source: "https://learn.microsoft.com/windows-server/security/kerberos/kerberos-constrained-delegation-overview",
     check,
 };

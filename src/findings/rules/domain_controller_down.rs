@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
               until they try the next.",
     seen: "LDAP and Global Catalog by an answer of the rootDSE or to a search, the KDC by a TCP connection to its port 88; \
            servers not in use two at a time in each refresh.",
-    repair: "See whether it runs; if it is gone for good, take its metadata and its SRV records out (ntdsutil).",
+    repair: "Check whether it runs; if it is gone for good, remove its metadata and its SRV records (ntdsutil).",
     source: "https://learn.microsoft.com/windows-server/identity/ad-ds/deploy/ad-ds-metadata-cleanup",
     check,
 };

@@ -17,8 +17,8 @@ pub(super) const RULE: Rule = Rule {
               SPNs are not found (directory, Global Catalog).",
     seen: "LDAP and Global Catalog by an answer of the rootDSE or to a search, the KDC by a TCP connection to its port 88; \
            of the servers that DNS names or directory.servers, own site first, at most directory.max_servers.",
-    repair: "Get one of them to answer: see whether they run, and whether the network lets this host through to ports 88, \
-             389, 636, 3268 and 3269.",
+    repair: "Get one of them to answer: check whether they run, and whether the network lets this host through to \
+             ports 88, 389, 636, 3268 and 3269.",
     source: "https://learn.microsoft.com/troubleshoot/windows-server/active-directory/config-firewall-for-ad-domains-and-trusts",
     check,
 };

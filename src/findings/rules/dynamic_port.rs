@@ -14,9 +14,9 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Info,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The instance chose its port itself, and that port's SPN is good. The advice against dynamic ports holds \
-              where SPNs are registered by hand.",
-    seen: "A live port that is no configured static port, while TcpDynamicPorts is set for the addresses in use.",
+    meaning: "The instance chose its own port, and that port's SPN is good. The advice against dynamic ports \
+              applies only where SPNs are registered by hand.",
+    seen: "A live port that is not a configured static port, while TcpDynamicPorts is set for the addresses in use.",
     repair: "If SPNs are registered by hand: give the instance a static port.",
     source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/using-kerberosmngr-sqlserver",
     check,

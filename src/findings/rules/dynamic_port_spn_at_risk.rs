@@ -10,10 +10,10 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The instance chose its port itself, and the account does not keep that port's SPN up: it is not good, or the \
-              account may not register the one of the next port, which a restart may bring.",
-    seen: "A live port that is no configured static port, the state of its SPN, and whether the account may write its own \
-           SPNs.",
+    meaning: "The instance chose its own port, and the SPN does not follow: it is not good now, or the account may \
+              not register the SPN of the port that the next restart may bring.",
+    seen: "A live port that is not a configured static port, the state of its SPN, and whether the account may \
+           write its own SPNs.",
     repair: "Give the instance a static port and register its SPN.",
     source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",
     check,

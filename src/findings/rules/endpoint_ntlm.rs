@@ -14,7 +14,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Info,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The replicas' endpoint authenticates with NTLM: it is set so, or negotiates without a good SPN of its port.",
+    meaning: "The replicas' endpoint authenticates with NTLM: it is set to NTLM, or it negotiates and the SPN of \
+              its port is not good.",
     seen: "sys.database_mirroring_endpoints (connection_auth_desc), sys.tcp_endpoints, and the endpoint's SPN.",
     repair: "Register MSSQLSvc/<fqdn>:<endpoint port> by hand on the service account, and let the endpoint negotiate.",
     source: "https://learn.microsoft.com/sql/database-engine/availability-groups/windows/prereqs-restrictions-recommendations-always-on-availability",

@@ -10,9 +10,11 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Always,
-    meaning: "A peer refused the exporter's identity. It is not offered again for two hours, or until its secret \
-              changes, so that no account is locked out.",
-    seen: "LDAP result 49, KDC error 18, 23 or 24 and its kind, or error 18456 and its kind at the latest attempt.",
+    meaning: "SQL Server, a domain controller or a KDC refused the exporter's identity, or its secret cannot be \
+              read. What was refused is not offered again for two hours, or until it changes, so that no account is \
+              locked out.",
+    seen: "At the latest attempt: LDAP result 49, KDC error 18, 23, 24 and the like, SQL Server error 18456 and the \
+           like, or a secret that cannot be read.",
     repair: "Correct the secret; a changed file is tried at once.",
     source: "https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error",
     check,

@@ -9,8 +9,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Info,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The exporter's account may write the SPNs of the service account. It only reads; an account that only \
-              reads is enough.",
+    meaning: "The exporter's account may write the SPNs of the service account. The exporter only reads: an account \
+              that can only read is enough.",
     seen: "allowedAttributesEffective of the service account, as the domain controller computes it for the exporter.",
     repair: "Let the exporter bind as an ordinary user without any delegated right.",
     source: "https://learn.microsoft.com/openspecs/windows_protocols/ms-adts/",

@@ -47,7 +47,7 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
         readers.len()
     );
     let advice = format!(
-        "Set-ADServiceAccount, -PrincipalsAllowedToRetrieveManagedPassword: give the whole list, {} or a group of it added",
+        "Set-ADServiceAccount, -PrincipalsAllowedToRetrieveManagedPassword: give the whole list, with {} or a group of it added",
         host.names.nt_name()
     );
     Ok(Some(Subject::new(account.names.nt_name(), text).then(Change::Advice(advice))))

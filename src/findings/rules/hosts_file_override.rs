@@ -15,8 +15,9 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Info,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "A line of this machine's hosts file says something else than DNS about a name or address of this \
-              instance (its aliases, listeners and routing hosts included): programs on this machine form other SPNs than clients elsewhere.",
+    meaning: "A line of this machine's hosts file contradicts DNS about a name or address of this instance (its \
+              aliases, listeners and routing hosts included): programs on this machine form other SPNs than clients \
+              elsewhere do.",
     seen: "The hosts file of the exporter's machine against the answers of DNS. Loopback lines do not count.",
     repair: "Remove the line, unless it is there on purpose.",
     source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",

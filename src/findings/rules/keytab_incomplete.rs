@@ -16,8 +16,8 @@ pub(super) const RULE: Rule = Rule {
     meaning: "SQL Server's keytab lacks a key that clients' tickets need, or will need when weaker types are switched off.",
     seen: "What keytab-info says of SQL Server's keytab has no entry for a required SPN, or none of the strongest encryption type \
            that the account allows.",
-    repair: "Add the missing entries with the account's key version, AES alone. ktpass takes -setpass and -setupn: without them \
-             it changes the account's password and its UPN.",
+    repair: "Add the missing entries with the account's key version, AES only. Give ktpass -setpass and -setupn: \
+             without them it changes the account's password and its UPN.",
     source: "https://learn.microsoft.com/sql/linux/sql-server-linux-ad-auth-understanding",
     check,
 };

@@ -13,9 +13,10 @@ pub(super) const RULE: Rule = Rule {
     meaning: "The password of the service account was changed and SQL Server's keytab was not: it cannot decrypt new tickets, and \
               logins fail without a fallback.",
     seen: "What keytab-info says of SQL Server's keytab has no entry with the account's key version (msDS-KeyVersionNumber).",
-    repair: "Add the keys of the new password with its key version, AES alone, and keep the old entries beside them for tickets \
-             that are still out. ktpass takes -setpass and -setupn: without them it changes the account's password and its UPN. \
-             Next time the keytab first, with the next version, then the password: then no restart is needed.",
+    repair: "Add the keys of the new password with its key version, AES only, and keep the old entries beside them \
+             for tickets that are still in use. Give ktpass -setpass and -setupn: without them it changes the \
+             account's password and its UPN. Next time write the keytab first, with the next key version, and set \
+             the password after it: no restart is needed then.",
     source: "https://learn.microsoft.com/sql/linux/sql-server-linux-ad-auth-rotate-keytabs",
     check,
 };

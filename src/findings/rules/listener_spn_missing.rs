@@ -16,8 +16,8 @@ pub(super) const RULE: Rule = Rule {
     meaning: "The SPN of an availability group listener is on no account: clients of the listener fall back to NTLM. \
               SQL Server never registers it by itself.",
     seen: "sys.availability_group_listeners, the listener's computer object, and a complete Global Catalog search.",
-    repair: "Let the AD administrator add it to the account that all replicas run as. Replicas on virtual or computer \
-             accounts cannot share one: they need one gMSA first.",
+    repair: "Ask the AD administrator to add it to the account that all replicas run as. Replicas on virtual or \
+             computer accounts cannot share one: they need one gMSA first.",
     source: "https://learn.microsoft.com/sql/database-engine/availability-groups/windows/listeners-client-connectivity-application-failover",
     check,
 };

@@ -11,8 +11,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The service runs as a machine-local account. No account in Active Directory stands for it, so Kerberos to \
-              this instance cannot work.",
+    meaning: "The service runs as a machine-local account, which Active Directory does not know: Kerberos to this \
+              instance cannot work.",
     seen: "The running account by the error log (49904), else the service account in sys.dm_server_services.",
     repair: "Run the service as a group managed service account, a domain account or its virtual account.",
     source: "https://learn.microsoft.com/sql/database-engine/configure-windows/configure-windows-service-accounts-and-permissions",

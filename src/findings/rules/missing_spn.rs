@@ -11,11 +11,11 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: true,
     scope: Scope::Domain,
-    meaning: "An SPN that clients ask for is on no account of the forest: they fall back to NTLM without a word.",
+    meaning: "An SPN that clients ask for is on no account of the forest: they silently fall back to NTLM.",
     seen: "The service account was read on a domain controller of its own domain and is without the SPN, and a \
            complete Global Catalog search found no other holder.",
-    repair: "Let the AD administrator add the SPN to the service account. An account that may write its own SPNs \
-             registers the name form and its first port at the next start by itself; a second port never.",
+    repair: "Ask the AD administrator to add the SPN to the service account. An account that may write its own SPNs \
+             registers the name form and the first port by itself at the next start, but never a second port.",
     source: "https://learn.microsoft.com/sql/database-engine/configure-windows/register-a-service-principal-name-for-kerberos-connections",
     check,
 };

@@ -8,7 +8,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Info,
     escalates: false,
     scope: Scope::Always,
-    meaning: "The host is in no Active Directory domain, or the edition is out of scope: Kerberos is no question here.",
+    meaning: "The host is in no Active Directory domain, or the edition is out of scope: Kerberos does not apply \
+              here.",
     seen: "DEFAULT_DOMAIN() of SQL Server and the exporter's configuration.",
     repair: "Nothing. If the host is in a domain, set directory.domain.",
     source: "https://learn.microsoft.com/sql/database-engine/configure-windows/register-a-service-principal-name-for-kerberos-connections",

@@ -12,11 +12,11 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: true,
     scope: Scope::Domain,
-    meaning: "Remote clients are on NTLM although they could use Kerberos. It works until NTLM is switched off, and \
+    meaning: "Remote clients are on NTLM although they could use Kerberos. It works until NTLM is switched off, but \
               without mutual authentication or delegation.",
     seen: "sys.dm_exec_connections, remote rows only, from thresholds.ntlm_min_connections and thresholds.ntlm_share \
            on. Clients that can never use Kerberos and those named in connections.ignore do not count.",
-    repair: "Mend the cause named here. Afterwards clients keep NTLM until their negative cache ends \
+    repair: "Repair the cause named here. Afterwards clients keep NTLM until their negative cache ends \
              (SpnCacheTimeout), their tickets are purged (klist purge) and their connection pools are recycled.",
     source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",
     check,

@@ -12,8 +12,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Info,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The service account or a login is of another forest. That can be right; this exporter looks there only if it is \
-              told.",
+    meaning: "The service account or a login belongs to another forest. That can be right; the exporter looks there \
+              only if it is told to.",
     seen: "The account's domain, and the domains of remote connections on NTLM, against the domains of the forest (crossRef \
            objects) and its trusts.",
     repair: "Name the domain in directory.also.",

@@ -9,7 +9,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Always,
-    meaning: "SQL Server refused a statement of the exporter: what it would tell is not known.",
+    meaning: "SQL Server refused a statement of the exporter: what the statement would show is not known.",
     seen: "The error number of the refusal (229, 297, 300, 371), or rows that are hidden where there must be some \
            (IsHadrEnabled = 1).",
     repair: "Grant the right to the exporter's login.",

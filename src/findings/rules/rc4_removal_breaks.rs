@@ -12,8 +12,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: true,
     scope: Scope::Domain,
-    meaning: "Kerberos to this service works only while domain controllers still give RC4 tickets. When they stop, clients \
-              get no ticket.",
+    meaning: "Kerberos to this service works only while domain controllers still issue RC4 tickets. When they stop, \
+              clients get no ticket.",
     seen: "msDS-SupportedEncryptionTypes without AES; or without a setting that helps while the password is older than the \
            domain's AES keys (the group Read-only Domain Controllers dates them), or a KDC names no AES key of the account \
            (only with `ticket.ask_service_accounts`; its word beats the dates), or a KDC issued a ticket with \

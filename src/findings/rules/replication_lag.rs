@@ -9,8 +9,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Info,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "An SPN is on the right account and has not reached the Global Catalog yet. Clients of other domains may \
-              fall back to NTLM until it has; less than an hour is usual.",
+    meaning: "An SPN is on the right account and has not reached the Global Catalog yet. Clients of other domains \
+              may fall back to NTLM until it has; less than an hour is normal.",
     seen: "The account on a domain controller of its own domain against the Global Catalog.",
     repair: "Wait. If it stays, look at AD replication (repadmin /showrepl).",
     source: "https://learn.microsoft.com/windows-server/identity/ad-ds/get-started/replication/active-directory-replication-concepts",

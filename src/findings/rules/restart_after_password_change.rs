@@ -16,9 +16,9 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The password of the service account was changed after the service started, and nobody has logged in with a \
-              ticket of the new key since. If it was not changed through SQL Server Configuration Manager, the service \
-              cannot decrypt new tickets until it gets the new password.",
+    meaning: "The password of the service account was changed after the service started, and nobody has logged in \
+              since with a ticket encrypted with the new key. If it was not changed through SQL Server \
+              Configuration Manager, the service cannot decrypt new tickets until it gets the new password.",
     seen: "pwdLastSet against the start of the service, both UTC. Disproved by a remote Kerberos connection that is newer \
            than the change by more than the life of a service ticket (MaxServiceTicketAge, 10 hours).",
     repair: "Enter the new password in SQL Server Configuration Manager (that needs no restart), or restart the service \

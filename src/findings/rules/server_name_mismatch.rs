@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     meaning: "@@SERVERNAME is a name from before the machine was renamed. Kerberos does not use it; people and scripts \
               may, and then ask for the wrong SPN.",
     seen: "@@SERVERNAME against SERVERPROPERTY('ServerName').",
-    repair: "sp_dropserver and sp_addserver with 'local', then a restart.",
+    repair: "Run sp_dropserver and sp_addserver (with 'local'), then restart the service.",
     source: "https://learn.microsoft.com/sql/database-engine/install-windows/rename-a-computer-that-hosts-a-stand-alone-instance-of-sql-server",
     check,
 };

@@ -21,8 +21,9 @@ pub(super) const RULE: Rule = Rule {
     scope: Scope::Domain,
     meaning: "The service account holds an SPN of this host for a port or instance that no instance of this host \
               serves. It does no harm until another service wants it.",
-    seen: "The account's own servicePrincipalName, unchanged for a day, against every instance that the registry of this \
-           host lists. Not judged where that list is not at hand, or where an instance of it is not in the configuration.",
+    seen: "The account's own servicePrincipalName, unchanged for a day, against every instance that the registry of \
+           this host lists. Not judged where that list is not available, or where an instance of it is not in the \
+           configuration.",
     repair: "Ask the owner of the account; another host that takes over this name may need it.",
     source: "https://learn.microsoft.com/windows-server/administration/windows-commands/setspn",
     check,

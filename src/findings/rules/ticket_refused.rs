@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
               or fail.",
     seen: "A request for a service ticket, as a client makes it, was answered with an error, while the directory shows the SPN on \
            the right account alone. KDC_ERR_POLICY (12) is about the exporter's own account: then it is unknown.",
-    repair: "Compare the domain controllers: one that has not got the SPN by replication yet refuses it until it has.",
+    repair: "Compare the domain controllers: one to which the SPN has not replicated yet refuses it until it has.",
     source: "https://learn.microsoft.com/troubleshoot/windows-server/windows-security/kerberos-authentication-troubleshooting-guidance",
     check,
 };
@@ -101,11 +101,11 @@ fn why(case: &Case<'_>, refusal: &Refusal) -> String {
             refusal.realm
         ),
         (KerberosError::KDC_ERR_S_PRINCIPAL_UNKNOWN, _) => format!(
-            "{holder} holds it alone as the directory has it: {} has not got it by replication yet, or sees another \
+            "in the directory {holder} alone holds it: either it has not replicated to {} yet, or that KDC sees another \
              account with the same SPN",
             refusal.kdc
         ),
-        _ => format!("{holder} holds it alone as the directory has it"),
+        _ => format!("in the directory {holder} alone holds it"),
     }
 }
 

@@ -14,8 +14,9 @@ pub(super) const RULE: Rule = Rule {
               with \"Cannot generate SSPI context\", without a fallback.",
     seen: "A service ticket was issued, and what keytab-info says of SQL Server's keytab has its key version with other \
            encryption types only.",
-    repair: "Add keys of the type that the KDC uses, AES alone; where it issues weaker tickets, let the account have and allow \
-             AES first. ktpass takes -setpass and -setupn: without them it changes the account's password and its UPN.",
+    repair: "Add keys of the type that the KDC uses, AES only; where it issues weaker tickets, first give the \
+             account AES keys and allow AES. Give ktpass -setpass and -setupn: without them it changes the \
+             account's password and its UPN.",
     source: "https://learn.microsoft.com/sql/linux/sql-server-linux-ad-auth-understanding",
     check,
 };

@@ -11,8 +11,9 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The service account is trusted for delegation to any service. The tickets of its callers, administrators \
-              included, lie in its memory: whoever takes the server can be them anywhere.",
+    meaning: "The service account is trusted for delegation to any service. The tickets of its callers, \
+              administrators included, are in its memory: whoever takes over the server can impersonate them \
+              anywhere.",
     seen: "userAccountControl of the service account, 0x80000; of the computer account where the service runs as that. A \
            domain controller has it by design.",
     repair: "Set up resource-based constrained delegation for what needs it, then take the flag off.",
@@ -32,8 +33,8 @@ fn judge(case: &Case<'_>) -> Known<Option<Subject>> {
         return Ok(None);
     }
     let advice = "first let the accounts of the targets admit this one (resource-based constrained delegation), or list their \
-                  SPNs; then, in Active Directory Users and Computers, tab Delegation, choose \"Do not trust this account for \
-                  delegation\" or the list of specified services";
+                  SPNs; then, in Active Directory Users and Computers, tab Delegation, choose \"Do not trust this user for \
+                  delegation\" (of a computer account: \"this computer\") or the list of specified services";
     let text = "trusted for delegation to any service (0x80000)";
     Ok(Some(Subject::new(account.names.nt_name(), text).then(Change::Advice(advice.to_owned()))))
 }

@@ -99,7 +99,7 @@ FROM sys.dm_tcp_listener_states AS l OPTION (MAXDOP 1)",
     since: 12,
     until: None,
     platform: None,
-    why: "the ports that are live: each has an SPN",
+    why: "the ports that are live: each needs an SPN",
 };
 
 /// The platform, where PathSeparator did not tell.
@@ -277,7 +277,7 @@ JOIN sys.availability_groups AS g ON g.group_id = l.group_id OPTION (MAXDOP 1)",
     since: 12,
     until: Some(16),
     platform: None,
-    why: "listener names: each has an SPN, and none is ever registered by itself",
+    why: "listener names: each needs an SPN, which SQL Server never registers",
 };
 
 /// The same with the column: 2016 SP3, 2017 CU25, 2019 CU8, 2022 (`session` looks at the build).

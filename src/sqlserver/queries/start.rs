@@ -115,5 +115,5 @@ WHERE s.servicename LIKE N'SQL Server (%' OPTION (MAXDOP 1)",
     since: 12,
     until: None,
     platform: Some(Platform::Windows),
-    why: "whether the service account's name still stands for an account; asked for DOMAIN\\name alone",
+    why: "whether the service account's name still belongs to an account; asked only for DOMAIN\\name",
 };

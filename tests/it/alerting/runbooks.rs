@@ -68,13 +68,13 @@ fn parts(page: &str, rule: Option<&Rule>) -> BTreeMap<&'static str, String> {
         let escalated = if rule.escalates { ", critical where Kerberos is required" } else { "" };
         let _ = write!(
             first,
-            "\n\n`mssql-kerberos-exporter check` on the server prints the evidence and the steps for the objects at hand. What it \
-             offers as a command it has proven; everything else says whom to ask first."
+            "\n\n`mssql-kerberos-exporter check` on the server prints the evidence and the steps for the objects at hand. It \
+             offers a command only where the evidence proves it right; for everything else it says whom to ask first."
         );
         let _ = write!(
             proof,
             "`mssql-kerberos-exporter check` no longer names `{page}`, and in Prometheus `mssql_kerberos_finding{{finding=\"{page}\"}}` \
-             is 0. No sample is no proof: then it could not be judged, and `mssql_kerberos_finding_unknown` says why."
+             is 0. No sample is no proof: then it does not arise or could not be judged, and `mssql_kerberos_finding_unknown` says why."
         );
         if clients_remember(rule) {
             let _ = write!(proof, "\n\n{AFTERWARDS}");
@@ -85,7 +85,13 @@ fn parts(page: &str, rule: Option<&Rule>) -> BTreeMap<&'static str, String> {
             rule.source, rule.severity
         );
     } else {
-        proof.push_str("The alert resolves within minutes.");
+        proof.push_str(match page {
+            // They count the logins of an hour.
+            "new_ntlm_logins" | "ntlm_fallback_spike" => {
+                "The alert resolves when the logins of the last hour are few again."
+            }
+            _ => "The alert resolves within minutes.",
+        });
     }
     sources.push_str("- [All runbooks](README.md), [alerting](../alerting.md)");
     [("head", head), ("repair", first), ("proof", proof), ("sources", sources)].into()

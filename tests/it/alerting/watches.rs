@@ -26,8 +26,9 @@ enum Place {
     Fleet,
 }
 
-/// Evidence that is this old although its probe succeeds: the exporter hangs. The slowest probes look every five minutes.
-const STALE_SECONDS: u32 = 1_200;
+/// Evidence that is this old although its probe succeeds: the exporter hangs. The probes look every five minutes at the latest, but
+/// tickets are asked for once an hour (`ticket.refresh`): there, after three of those.
+const STALE_SECONDS: (u32, u32) = (1_200, 10_800);
 
 /// A quarter of the fleet, and at least so many instances: a shared peer is at fault, not each of them.
 const MANY: (&str, u32) = ("0.25", 5);
@@ -48,6 +49,12 @@ fn watches() -> Vec<Watch> {
     let up = format!("up{{job=\"{JOB}\"}}");
     let (share, many) = MANY;
     let (spike, times) = SPIKE;
+    let (stale, stale_tickets) = STALE_SECONDS;
+    let answered = |probe: &str| {
+        format!(
+            "last_over_time(mssql_kerberos_probe_last_success_timestamp_seconds{{probe{probe}\"ticket\"}}[{SURVIVES}])"
+        )
+    };
     vec![
         Watch {
             page: "exporter_down",
@@ -76,7 +83,7 @@ fn watches() -> Vec<Watch> {
             expr: format!(
                 "last_over_time(mssql_kerberos_exporter_config_last_reload_successful[{SURVIVES}]) == 0"
             ),
-            summary: "the configuration on disk was not taken",
+            summary: "the configuration on disk was not accepted",
             meaning: "The exporter goes on with the configuration it had. A restart would fail.",
             next: "Run the exporter with --config.check: it names file, line and key of each mistake.",
             place: Exporter,
@@ -89,7 +96,7 @@ fn watches() -> Vec<Watch> {
                 "sum without (family) (last_over_time(mssql_kerberos_exporter_series_dropped[{SURVIVES}])) > 0"
             ),
             summary: "series are left out of its page",
-            meaning: "An instance has more SPNs, names or listeners than a family's cap: what is left out is not alerted on.",
+            meaning: "An instance has more SPNs, names or listeners than the exporter's limit for a metric: what is left out is not alerted on.",
             next: "Find the family in mssql_kerberos_exporter_series_dropped; shorten instances[].aliases or expect.ports, or watch fewer instances with one exporter.",
             place: Exporter,
         },
@@ -99,7 +106,7 @@ fn watches() -> Vec<Watch> {
             severity: Warning,
             expr: format!("max_over_time(mssql_kerberos_probe_success[{SURVIVES}]) == 0"),
             summary: "the probe {{ $labels.probe }} fails",
-            meaning: "A peer was not reached or did not answer. What it would tell becomes unknown when the last answer is too old.",
+            meaning: "SQL Server, a domain controller, DNS or whatever else this probe asks was not reached or did not answer. What the probe would show becomes unknown when the last answer is too old.",
             next: "The exporter's log and mssql_kerberos_probe_failures_total say which kind of failure it is.",
             place: Instance,
         },
@@ -124,8 +131,8 @@ fn watches() -> Vec<Watch> {
                 "max by (job, server) (last_over_time(mssql_kerberos_domain_controller_up[{SURVIVES}])) == 0"
             ),
             summary: "the domain controller {{ $labels.server }} serves none of its roles",
-            meaning: "No exporter reaches this domain controller for LDAP, Global Catalog or Kerberos. Others in the site may do; if none is left, tickets and logins fail.",
-            next: "Look at the server and its services, then at the firewall between. /explain lists the domain controllers with what each answered.",
+            meaning: "No exporter reaches this domain controller for LDAP, Global Catalog or Kerberos. Others in the site may still answer; if none is left, tickets and logins fail.",
+            next: "Look at the server and its services, then at the firewall between. /explain of an exporter lists the domain controllers with what each answered.",
             place: Fleet,
         },
         Watch {
@@ -145,10 +152,12 @@ fn watches() -> Vec<Watch> {
             after: "5m",
             severity: Warning,
             expr: format!(
-                "time() - last_over_time(mssql_kerberos_probe_last_success_timestamp_seconds[{SURVIVES}]) > {STALE_SECONDS}\nand on (job, instance, mssql_instance, probe)\nlast_over_time(mssql_kerberos_probe_success[{SURVIVES}]) == 1"
+                "(\n  time() - {} > {stale}\n  or\n  time() - {} > {stale_tickets}\n)\nand on (job, instance, mssql_instance, probe)\nlast_over_time(mssql_kerberos_probe_success[{SURVIVES}]) == 1",
+                answered("!="),
+                answered("=")
             ),
             summary: "the answers of the probe {{ $labels.probe }} are old",
-            meaning: "The latest attempt succeeded and yet lies long back: the exporter hangs, or its clock and that of Prometheus differ. A refresh of more than ten minutes in the configuration would look like this too.",
+            meaning: "The latest attempt succeeded, but long ago: the exporter hangs, or its clock and that of Prometheus differ. A refresh of more than ten minutes in the configuration (for tickets: more than an hour and a half) looks like this too.",
             next: "Compare the clocks, read the log, restart the exporter.",
             place: Instance,
         },
@@ -161,7 +170,7 @@ fn watches() -> Vec<Watch> {
             ),
             summary: "part of its state is not known{{ with $labels.reason }} ({{ . }}){{ end }}",
             meaning: "Some findings could not be judged for an hour. What is not known may be broken, and no other alert would say so.",
-            next: "Run `mssql-kerberos-exporter check` on the server, or open /explain of {{ $labels.instance }} there: each finding that could not be judged says why, and which right, key or peer is missing.",
+            next: "Run `mssql-kerberos-exporter check` on the server, or open its /explain there: each finding that could not be judged says why, and which right, key or peer is missing.",
             place: Instance,
         },
         Watch {
