@@ -131,7 +131,9 @@ fn table(out: &mut impl Write) -> io::Result<()> {
         };
         let optional = if row.optional { " (optional: without it the statement is not sent)" } else { "" };
         writeln!(out, "\n{}: {}\n  right: {right}{optional}", row.name, row.why)?;
-        writeln!(out, "  versions: {}", versions(row.since_major_version, row.until_major_version))?;
+        let platform = row.platform.map_or_else(String::new, |platform| format!(", on {platform} alone"));
+        let versions = versions(row.since_major_version, row.until_major_version);
+        writeln!(out, "  versions: {versions}{platform}")?;
         for line in row.sql.lines() {
             writeln!(out, "    {line}")?;
         }

@@ -81,6 +81,22 @@ fn check_says_what_is_wrong_by_its_exit_code() {
     assert_eq!(world.running.servers[0].logins().len(), 1, "a refused login is offered once");
 }
 
+/// `check | head` under `pipefail`: what was found is told although nobody reads it to the end.
+#[test]
+fn a_reader_that_goes_early_does_not_make_a_fault_healthy() {
+    let world = World::start("missing_spn");
+    let file = world.write(&world.yaml());
+    let mut child = Command::new(BINARY)
+        .args(["--config.file", file.to_str().unwrap(), "check"])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
 /// Every row of the scenario table: healthy and not applicable are 0, warning and critical 1, blind 3.
 #[test]
 fn check_of_every_scenario_ends_with_the_code_of_its_verdicts() {
