@@ -199,7 +199,7 @@ fn a_build_without_integrated_login_says_so_and_asks_nobody() {
     std::fs::write(&file, instance).unwrap();
     let page = text(&run(&["--config.file", file.to_str().unwrap(), "check"]).stdout);
     let sentence =
-        "this build has no integrated login: make one with cargo build --release --features gssapi";
+        "this build has no integrated login: build it with cargo build --release --features gssapi";
     assert!(page.contains(&format!("sqlserver: unsupported: {address}: {sentence}")), "{page}");
     assert!(peer.accept().is_err(), "somebody connected");
 }

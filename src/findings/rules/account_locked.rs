@@ -12,8 +12,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     escalates: false,
     scope: Scope::Domain,
-    meaning: "The service account is locked out after wrong passwords: the KDC issues no ticket for its SPNs until \
-              the lockout ends or an administrator unlocks the account.",
+    meaning: "The service account is locked out after wrong passwords: until the lockout ends or an administrator \
+              unlocks the account, its next logon fails, and a KDC may refuse tickets for its SPNs.",
     seen: "The bit LOCKOUT of msDS-User-Account-Control-Computed, on a domain controller of the account's own domain.",
     repair: "Find the source of the wrong passwords first (event 4740 on the PDC emulator names the computer, 4625 \
              there the program): if the account is unlocked before that, it locks again. Better still: use a group \

@@ -10,8 +10,8 @@ pub(super) const RULE: Rule = Rule {
     scope: Scope::Domain,
     meaning: "A clock is off by more than thresholds.clock_skew. Kerberos tolerates five minutes; beyond that \
               tickets are refused.",
-    seen: "currentTime of each domain controller's rootDSE and SYSUTCDATETIME of SQL Server against this host's \
-           clock, minus half the round trip.",
+    seen: "currentTime of each domain controller's rootDSE, the time in the answers of the KDC that tickets are \
+           asked of, and SYSUTCDATETIME of SQL Server, each against this host's clock, minus half the round trip.",
     repair: "Find out where the clock that is off takes its time from (w32tm /query /source) and correct it (w32tm \
              /resync).",
     source: "https://learn.microsoft.com/windows-server/networking/windows-time-service/windows-time-service-tools-and-settings",

@@ -10,8 +10,8 @@ pub(super) const RULE: Rule = Rule {
     scope: Scope::Domain,
     meaning: "A clock is off by more than the five minutes that Kerberos tolerates (KRB_AP_ERR_SKEW): tickets are \
               refused.",
-    seen: "currentTime of each domain controller's rootDSE and SYSUTCDATETIME of SQL Server against this host's \
-           clock, minus half the round trip.",
+    seen: "currentTime of each domain controller's rootDSE, the time in the answers of the KDC that tickets are \
+           asked of, and SYSUTCDATETIME of SQL Server, each against this host's clock, minus half the round trip.",
     repair: "Correct the clock that is off (w32tm /resync) and find out where it takes its time from (w32tm /query \
              /source).",
     source: "https://learn.microsoft.com/openspecs/windows_protocols/ms-kile/",

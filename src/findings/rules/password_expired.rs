@@ -15,8 +15,8 @@ pub(super) const RULE: Rule = Rule {
               that: its next start fails.",
     seen: "The bit PASSWORD_EXPIRED of msDS-User-Account-Control-Computed, which the domain controller computes from the \
            policy in force; pwdLastSet tells which of the two it is.",
-    repair: "Set a new password and enter the same one in SQL Server Configuration Manager. Better still: use a \
-             group managed service account, whose password nobody needs to know.",
+    repair: "Set a new password and enter the same one in SQL Server Configuration Manager (on Linux its keytab \
+             first). Better still: use a group managed service account, whose password nobody needs to know.",
     source: "https://learn.microsoft.com/windows/win32/adschema/a-msds-user-account-control-computed",
     check,
 };

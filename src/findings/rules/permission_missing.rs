@@ -10,7 +10,8 @@ pub(super) const RULE: Rule = Rule {
     escalates: false,
     scope: Scope::Always,
     meaning: "SQL Server refused a statement of the exporter: what the statement would show is not known.",
-    seen: "The error number of the refusal (229, 297, 300, 371).",
+    seen: "The error number of the refusal (229, 297, 300, 371), or rows that are hidden where there must be some \
+           (IsHadrEnabled = 1).",
     repair: "Grant the right to the exporter's login.",
     source: "https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/system-dynamic-management-views",
     check,

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     meaning: "A KDC refuses a service ticket for an SPN that is where it belongs: clients that ask this KDC fall back to NTLM \
               or fail.",
     seen: "A request for a service ticket, as a client makes it, was answered with an error, while the directory shows the SPN on \
-           the right account alone.",
+           the right account alone. KDC_ERR_POLICY (12) is about the exporter's own account: then it is unknown.",
     repair: "Compare the domain controllers: one to which the SPN has not replicated yet refuses it until it has.",
     source: "https://learn.microsoft.com/troubleshoot/windows-server/windows-security/kerberos-authentication-troubleshooting-guidance",
     check,

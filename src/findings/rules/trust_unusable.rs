@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
     meaning: "A trust that is in use cannot carry Kerberos: its users fall back to NTLM, or will when RC4 is gone.",
     seen: "The trustedDomain objects of our domain and of the forest root (direction, kind, encryption types) against the \
            domains of remote connections on NTLM and of the service account; and what the KDCs of both ends said, where a \
-           ticket over the trust was asked for. Selective authentication is shown beside a fault; by itself it is none.",
+           ticket over the trust was asked for, which goes out of our domain only. Selective authentication is shown beside a fault; by itself it is none.",
     repair: "Ask the AD administrator to compare both sides of the trust: its direction, \"Allowed to \
              Authenticate\" on the service account, and AES on the trust object.",
     source: "https://learn.microsoft.com/troubleshoot/windows-server/windows-security/unsupported-etype-error-accessing-trusted-domain",

@@ -47,10 +47,9 @@ pub(super) fn method(_server: &str) -> Result<AuthMethod, Error> {
 pub(super) fn method(server: &str) -> Result<AuthMethod, Error> {
     Err(Error::Unsupported {
         server: server.to_owned(),
-        text:
-            "this build has no integrated login: make one with cargo build --release --features gssapi, or \
-               set login: {method: sql}"
-                .to_owned(),
+        text: "this build has no integrated login: build it with cargo build --release --features gssapi, or set login: \
+               {method: sql}"
+            .to_owned(),
     })
 }
 
