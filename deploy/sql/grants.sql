@@ -1,5 +1,6 @@
 -- Least rights for the exporter's login. Run as a sysadmin, in master. `mssql-kerberos-exporter queries` prints every
--- statement the exporter sends, with the right it needs and why.
+-- statement the exporter sends, with the right it needs and why. Every step is a comment: take away the leading -- of the
+-- lines you want, and put the name of your login in place of krb_exporter.
 USE master;
 GO
 
@@ -23,7 +24,7 @@ GO
 --   GRANT VIEW ANY DEFINITION TO [krb_exporter];             -- availability groups, listeners, routing URLs, linked
 --                                                            -- servers; before 2022 endpoints too. It also shows the source of all code.
 --   GRANT VIEW ANY ERROR LOG TO [krb_exporter];              -- 2022 and later: ports that did not come up and
---                                                           -- SPNs that were refused at start, the running account
+--                                                            -- SPNs that were refused at start, the running account
 -- 2014 to 2019, for the same (needs a user in master):
 --   CREATE USER [krb_exporter] FOR LOGIN [krb_exporter];
 --   GRANT EXECUTE ON xp_readerrorlog TO [krb_exporter];

@@ -17,7 +17,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "service_account_status",
         kind: Kind::Gauge,
         labels: &["status"],
-        help: "What holds of the service account (computed attributes in AD); usable = nothing else does. Cached.",
+        help: "State of the service account (computed attributes in AD), as flags; usable = none of the others. Cached.",
         cap: STATUSES.len(),
         source: Source::Instance(status),
     },

@@ -85,7 +85,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "listener_info",
         kind: Kind::Info,
         labels: &["address", "port", "kind"],
-        help: "TCP ports the instance listens on; none whose kind the registry does not tell. Cached.",
+        help: "TCP ports the instance listens on; those whose kind the registry does not show are left out. Cached.",
         cap: 32,
         source: Source::Instance(listeners),
     },

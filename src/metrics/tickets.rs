@@ -98,7 +98,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "service_account_kdc_answer_info",
         kind: Kind::Info,
         labels: &["code"],
-        help: "The KDC's answer to a logon in the service account's name without a proof (opt-in); none: a ticket. Cached.",
+        help: "The KDC's answer to a logon of the service account without pre-authentication (opt-in); none: a ticket. Cached.",
         cap: 1,
         source: Source::Instance(|view, rows| {
             let (assessment, picture) = (view.assessment, &view.instance.picture);

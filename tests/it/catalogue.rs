@@ -89,18 +89,38 @@ fn pages() -> Vec<String> {
     found
 }
 
+/// The anchors of a page, as GitHub makes them of its headings: letters, digits, `-` and `_` in lower case, spaces as `-`.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut is_code = false;
+    text.lines()
+        .filter(|line| {
+            is_code ^= line.starts_with("```");
+            !is_code && line.starts_with('#')
+        })
+        .map(|line| {
+            let heading = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+            heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+        })
+        .collect()
+}
+
 #[test]
-fn links_lead_to_files() {
+fn links_lead_to_files_and_headings() {
     let mut n = 0;
     for doc in pages() {
         let text = read(&doc);
         let folder = root().join(&doc);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if target.starts_with("http") || target.starts_with('#') {
+            if target.starts_with("http") {
                 continue;
             }
-            let file = folder.parent().unwrap().join(target.split('#').next().unwrap());
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { folder.clone() } else { folder.parent().unwrap().join(file) };
             assert!(file.exists(), "{doc}: {target} leads nowhere");
+            if !anchor.is_empty() {
+                let there = anchors(&std::fs::read_to_string(&file).unwrap());
+                assert!(there.contains(anchor), "{doc}: {target} leads to no heading");
+            }
             n += 1;
         }
     }
@@ -178,6 +198,22 @@ fn the_page_of_the_configuration_has_every_key_with_its_default() {
     let expected =
         as_written(keys.into_iter().map(|(key, value)| (key, value.trim_matches('"').to_owned())).collect());
     assert_eq!(as_written(rows), expected);
+}
+
+/// What the README shows of `check` and of the metrics is what the demo gives, which golden files hold.
+#[test]
+fn the_samples_of_the_readme_are_the_demo() {
+    let readme = read("README.md");
+    let mut samples = readme.split("```text\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let (report, metrics) = (samples.next().unwrap(), samples.next().unwrap());
+    assert!(samples.next().is_none() && report.lines().count() > 20 && metrics.lines().count() > 2);
+    let password = report.lines().find(|line| line.starts_with("  password ")).unwrap();
+    let (date, _) = password.split_once("set ").unwrap().1.split_once(';').unwrap();
+    assert!(read("tests/golden/demo.txt").contains(&report.replace(date, "<date>")), "{report}");
+    let golden = read("tests/golden/demo.prom");
+    for line in metrics.lines() {
+        assert!(golden.lines().any(|there| there == line), "{line}");
+    }
 }
 
 /// The README's test command is what CI runs, and nothing else.

@@ -13,7 +13,8 @@ pub(super) const RULE: Rule = Rule {
     meaning: "Two or more accounts hold the same SPN. In one domain the KDC refuses it and clients fall back to NTLM; \
               across domains some clients get a ticket that the service cannot decrypt and fail.",
     seen: "A complete Global Catalog search shows holders with different objectSids.",
-    repair: "Remove the SPN from every account but the one the service runs as.",
+    repair: "Remove the SPN from every account but the one the service runs as. Where check gives no command, ask \
+             the owner of the other account first: the SPN may serve something there.",
     source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",
     check,
 };

@@ -17,7 +17,8 @@ pub(super) const RULE: Rule = Rule {
     seen: "The service account was read on a domain controller of its own domain and is without the SPN; a complete \
            Global Catalog search shows it on another account.",
     repair: "Remove it there and add it to the service account, one right after the other and on the same domain \
-             controller. Adding first is refused while another account holds it.",
+             controller. Adding first is refused while another account holds it. Where check gives no command, ask \
+             the owner of the other account first.",
     source: "https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/cannot-generate-sspi-context-error",
     check,
 };

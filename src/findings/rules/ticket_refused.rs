@@ -153,7 +153,7 @@ mod tests {
         let finding = Bench::new().ticket_refused(PORT, 7).finding(&RULE);
         let lines = finding.subjects[0].evidence.join("\n");
         assert!(
-            lines.contains("KDC_ERR_S_PRINCIPAL_UNKNOWN (7)") && lines.contains("by replication"),
+            lines.contains("KDC_ERR_S_PRINCIPAL_UNKNOWN (7)") && lines.contains("has not replicated to"),
             "{lines}"
         );
     }
