@@ -71,7 +71,7 @@ async fn let_io_happen(heard: impl Fn() -> usize) {
 fn heard(world: &World) -> usize {
     let running = &world.running;
     let statements: usize = running.servers.iter().map(|server| server.statements().len()).sum();
-    let octets: u64 = running.controllers.iter().map(|one| one.traffic().received as u64).sum();
+    let octets: u64 = running.controllers.iter().map(|one| one.traffic().received).sum();
     let requests = running.kdc.iter().map(|kdc| kdc.requests().len()).sum::<usize>();
     statements + octets as usize + running.dns.queries().len() + requests
 }
