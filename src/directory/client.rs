@@ -35,8 +35,9 @@ const DACL_ONLY: [u8; 5] = [0x30, 0x03, 0x02, 0x01, 0x04];
 /// What a value costs in memory beside its octets: three words and the allocator's.
 const OVERHEAD: usize = 48;
 
-/// How long the driver's and the guard's task may each take to tell why they ended.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How long the driver's and the guard's task may each take to tell why they ended. They are about to, and on a busy machine it
+/// may be others' turn first: what was malformed would be told as a connection that closed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// RFC 4511 4.5.1.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

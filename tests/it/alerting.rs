@@ -15,7 +15,7 @@ mod cases;
 mod promtool;
 
 #[cfg(feature = "gssapi")]
-mod programs;
+pub(crate) mod programs;
 
 #[cfg(feature = "gssapi")]
 mod live;

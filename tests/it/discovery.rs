@@ -152,14 +152,18 @@ async fn a_named_instance_through_sql_browser() {
     let yaml = world.yaml().replace(&format!("\"{peer}\""), "'127.0.0.1\\PROD'");
     assert!(yaml.contains("'127.0.0.1\\PROD'"), "{yaml}");
     let parts = load(&world.write(&yaml)).parts();
+    let begun = std::time::Instant::now();
     let found = refresh::once(&parts).await;
+    // A datagram counts as lost after a second, and is sent three times at most.
+    let most = 1 + begun.elapsed().as_secs().min(2) as usize;
     assert_eq!(
         found.instances[0].verdict,
         Verdict::Healthy,
         "{:?}",
         found.evidence.instances[0].sqlserver.latest
     );
-    assert_eq!(browser.requests().len(), 1);
+    let n_requests = browser.requests().len();
+    assert!((1..=most).contains(&n_requests), "{n_requests} requests");
     for (behaviour, kind) in [
         (Behaviour::Garbage, FailureKind::Malformed),
         (Behaviour::Oversize, FailureKind::Malformed),

@@ -1,65 +1,17 @@
 //! A real Prometheus scrapes the running exporter, and PromQL returns what the scenario says.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::world::{Daemon, World, tests};
+use crate::alerting::programs::{PATIENCE, Program};
+use crate::world::{Daemon, World};
 
 /// The configuration with a refresh every two seconds.
 pub(crate) fn quickly(yaml: String) -> String {
     let rhythm = "sqlserver: { refresh: 2s }\nconnections: { refresh: 2s }\nhost: { refresh: 2s }\n";
     yaml.replace("directory:\n", "directory:\n  refresh: 2s\n").replace("dns: {", "dns: { refresh: 2s,")
         + rhythm
-}
-
-/// A running Prometheus; it ends with the pipe on its standard input.
-pub(crate) struct Prometheus {
-    child: Child,
-    pub(crate) url: String,
-}
-
-impl Prometheus {
-    /// Scrapes this address, or several with commas between.
-    pub(crate) fn start(target: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut child = Command::new(tests().join("tools/prometheus/run"))
-            .args([&port.to_string(), target])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let about = line.strip_prefix("READY ").expect("Prometheus starts; its complaint is above");
-        let about: Value = serde_json::from_str(about).unwrap();
-        Self { child, url: about["url"].as_str().unwrap().to_owned() }
-    }
-
-    /// The vector that a query returns.
-    pub(crate) fn query(&self, query: &str) -> Vec<Value> {
-        let output = Command::new("curl")
-            .args([
-                "-fsS",
-                "--data-urlencode",
-                &format!("query={query}"),
-                &format!("{}/api/v1/query", self.url),
-            ])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
-        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        answer["data"]["result"].as_array().unwrap().clone()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
 }
 
 /// `label=value` of each result, and its number, sorted.
@@ -82,7 +34,7 @@ async fn promql_returns_what_the_scenario_says() {
     let exporter = Daemon::start(config).await;
     let target = exporter.address.to_string();
     let asked = tokio::task::spawn_blocking(move || {
-        let prometheus = Prometheus::start(&target);
+        let prometheus = Program::start("prometheus/run", &[&target]);
         let owned = |rows: &[(&str, f64)]| -> Vec<(String, f64)> {
             rows.iter().map(|(label, value)| ((*label).to_owned(), *value)).collect()
         };
@@ -120,7 +72,7 @@ async fn promql_returns_what_the_scenario_says() {
                 owned(&[("ERPSQL01", 1.0)]),
             ),
         ];
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + PATIENCE;
         for (query, label, wanted) in expected {
             loop {
                 let found = rows(&prometheus.query(query), label);

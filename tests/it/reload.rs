@@ -10,20 +10,18 @@ use mssql_kerberos_exporter::pipeline::Assessment;
 use mssql_kerberos_exporter::refresh::Refresh;
 
 use crate::refresh::{is_up, parts, seconds, verdict};
-use crate::world::{World, page};
+use crate::world::{World, page, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_alias_is_judged_within_ten_seconds_of_its_reload() {
+async fn a_new_alias_is_judged_long_before_anybody_is_due() {
     let world = World::start("healthy");
     let mut before = parts(&world);
     // Only the grown question can bring the answers.
-    before.intervals.directory = seconds(100);
-    before.intervals.dns = seconds(100);
+    before.intervals.directory = seconds(1_000);
+    before.intervals.dns = seconds(1_000);
     let mut refresh = Refresh::start(&before);
     let mut latest = refresh.latest();
-    let settled =
-        crate::world::until_within(&mut latest, "healthy", seconds(60), |a| verdict(a) == Verdict::Healthy)
-            .await;
+    let settled = until(&mut latest, "healthy", |a| verdict(a) == Verdict::Healthy).await;
     let attempts = |a: &Assessment| {
         let slots = &a.evidence.instances[0];
         (slots.sqlserver.attempts, slots.connections.attempts, a.evidence.directory.attempts)
@@ -34,7 +32,7 @@ async fn a_new_alias_is_judged_within_ten_seconds_of_its_reload() {
     settings.instances[0].aliases.push(Alias { host: alias, port: None });
     after.settings = Arc::new(settings);
     refresh.reload(&after).await;
-    let judged = crate::world::until_within(&mut latest, "the alias has no SPN", seconds(10), |a| {
+    let judged = until(&mut latest, "the alias has no SPN", |a| {
         page(a).classic.contains("spn=\"MSSQLSvc/sales.corp.contoso.com:1433\",kind=\"alias\",requirement=\"recommended\",status=\"missing\"} 1")
     })
     .await;
@@ -46,11 +44,9 @@ async fn a_new_alias_is_judged_within_ten_seconds_of_its_reload() {
 
     // Another way to the same instance: a new connection after the old one, counters go on.
     let mut moved = after.clone();
-    moved.instances[0].timeout = seconds(2);
+    moved.instances[0].timeout = seconds(90);
     refresh.reload(&moved).await;
-    crate::world::until(&mut latest, "asked anew", |a| {
-        attempts(a).0 > is.0 && is_up(&a.evidence.instances[0].connections)
-    })
-    .await;
+    until(&mut latest, "asked anew", |a| attempts(a).0 > is.0 && is_up(&a.evidence.instances[0].connections))
+        .await;
     assert_eq!(world.running.servers[0].max_open_connections(), 1, "never two connections");
 }

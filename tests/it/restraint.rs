@@ -56,9 +56,30 @@ fn only_tickets(world: &World) -> Parts {
 }
 
 /// Real time for real I/O while the clock of the runtime stands still: a blocking task that is in flight keeps tokio from
-/// moving the paused clock by itself.
-async fn let_io_happen() {
-    tokio::task::spawn_blocking(|| std::thread::park_timeout(Duration::from_millis(5))).await.unwrap();
+/// moving the paused clock by itself. As long as the peers hear of us an exchange is under way, whose end is waited for.
+async fn let_io_happen(heard: impl Fn() -> usize) {
+    let pause = async |milliseconds| {
+        let park = move || std::thread::park_timeout(Duration::from_millis(milliseconds));
+        tokio::task::spawn_blocking(park).await.unwrap();
+    };
+    let before = heard();
+    pause(5).await;
+    let mut now = heard();
+    let mut latest = before;
+    while now != latest {
+        latest = now;
+        pause(30).await;
+        now = heard();
+    }
+}
+
+/// How many questions the peers have heard.
+fn heard(world: &World) -> usize {
+    let running = &world.running;
+    let statements: usize = running.servers.iter().map(|server| server.statements().len()).sum();
+    let octets: u64 = running.controllers.iter().map(|one| one.traffic().received).sum();
+    let requests = running.kdc.iter().map(|kdc| kdc.requests().len()).sum::<usize>();
+    statements + octets as usize + running.dns.queries().len() + requests
 }
 
 fn tickets(kdc: &Kdc) -> BTreeMap<String, usize> {
@@ -123,14 +144,14 @@ fn six_hours(accounts: Accounts) {
         let step = async |seconds: u64| {
             let seen = kdc.requests().len();
             tokio::time::advance(Duration::from_secs(seconds)).await;
-            let_io_happen().await;
+            let_io_happen(|| heard(&world)).await;
             // Something is being asked: wait for the end of it.
             while kdc.requests().len() != seen
                 && latest.borrow().evidence.ticket.latest.as_ref().is_none_or(|attempt| {
                     attempt.at.mono < (tokio::time::Instant::now() - Duration::from_secs(seconds)).into_std()
                 })
             {
-                let_io_happen().await;
+                let_io_happen(|| heard(&world)).await;
             }
         };
         let mut n_steps = 0;

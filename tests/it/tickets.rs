@@ -58,19 +58,32 @@ fn question(kdcs: &[&Kdc], names: &[&str]) -> TicketQuestion {
     question
 }
 
-/// A session with this password, and the file that it is read from.
+/// A session with this password, and the file that it is read from. Its deadline is for KDCs that answer, on a busy machine too.
 fn session(password: &str) -> (Session, tempfile::NamedTempFile) {
+    session_within(password, Duration::from_secs(60))
+}
+
+/// For a KDC that is silent: a deadline that is waited for, and still many times what an answer takes.
+const SILENCE: Duration = Duration::from_secs(4);
+
+fn session_within(password: &str, timeout: Duration) -> (Session, tempfile::NamedTempFile) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "{password}").unwrap();
     let principal = Principal::parse("svc_exporter@CORP.CONTOSO.COM").unwrap();
     let password = SecretSource::File(file.path().to_owned());
     let identity = Identity::Password { principal, password };
-    (Session::new(Settings { identity, timeout: Duration::from_secs(2) }), file)
+    (Session::new(Settings { identity, timeout }), file)
 }
 
 fn ask(session: &mut Session, question: &TicketQuestion) -> Result<TicketFacts, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(session.ask(question))
+}
+
+/// Whether the text has about this number before these words: a busy machine reads clocks a little late.
+pub(crate) fn tells(text: &str, number: f64, words: &str) -> bool {
+    let told = text.split_once(words).and_then(|(before, _)| before.rsplit(' ').next()?.parse::<f64>().ok());
+    told.is_some_and(|told| (told - number).abs() < 30.0)
 }
 
 fn steps(kdc: &Kdc) -> [usize; 3] {
@@ -112,7 +125,7 @@ fn one_logon_and_one_request_for_each_name() {
             other => panic!("{other:?}"),
         }
         let clock = facts.kdc.unwrap().clock.unwrap();
-        assert!((clock.peer - clock.ours).abs() < 1.0, "{clock:?}");
+        assert!((clock.peer - clock.ours).abs() < 1.0 + clock.round_trip, "{clock:?}");
         assert_eq!(steps(&kdc), [1, 1, 3 * round], "one logon for all rounds");
     }
     let by_hour: usize = kdc.tickets_by_hour().values().sum();
@@ -127,7 +140,7 @@ fn one_logon_and_one_request_for_each_name() {
 fn where_one_kdc_does_not_know_a_service_another_one_is_asked() {
     let behind = Kdc::start(corp()).unwrap();
     let ahead = behind.beside().unwrap();
-    let (mut session, _file) = session(PASSWORD);
+    let (mut session, _file) = session_within(PASSWORD, SILENCE);
     let asked = question(&[&behind, &ahead], &[NAME]);
     let mut second = |asked: &TicketQuestion| match &ask(&mut session, asked).unwrap().tickets[&spn(NAME)] {
         Ok(Ticket::Refused(refusal)) => (refusal.error.0, refusal.second.clone().map(|second| second.error)),
@@ -190,7 +203,7 @@ fn refused_credentials_are_offered_to_nobody_else() {
     // Silence after the proof is no reason either: it may have been counted.
     let (first, second) = (Kdc::start(corp()).unwrap(), Kdc::start(corp()).unwrap());
     first.behave(Step::Proof, KdcBehaviour::Silent);
-    let (mut session, _file) = session(PASSWORD);
+    let (mut session, _file) = session_within(PASSWORD, SILENCE);
     let failure = ask(&mut session, &question(&[&first, &second], &[NAME])).unwrap_err();
     assert_eq!((failure.kind, steps(&second)), (FailureKind::Timeout, [0, 0, 0]), "{failure}");
 }
@@ -308,13 +321,14 @@ fn who_is_silent_or_gone_is_passed_over() {
         (Kdc::start(corp()).unwrap(), Kdc::start(corp()).unwrap(), Kdc::start(corp()).unwrap());
     silent.behave(Step::Hello, KdcBehaviour::Silent);
     closed.behave(Step::Hello, KdcBehaviour::HangUp);
-    let (mut one, _file) = session(PASSWORD);
+    let (mut one, _file) = session_within(PASSWORD, SILENCE);
     let failure = ask(&mut one, &question(&[&closed], &[NAME])).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
     let begun = Instant::now();
     let failure = ask(&mut one, &question(&[&silent], &[NAME])).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(steps(&silent), [1, 0, 0], "one deadline, not several");
+    assert!(begun.elapsed() < 10 * SILENCE, "{:?}", begun.elapsed());
     let mut asked = question(&[&closed, &fine], &[NAME]);
     let facts = ask(&mut one, &asked).unwrap();
     assert!(granted(&facts, NAME).is_some());
@@ -329,7 +343,7 @@ fn who_is_silent_or_gone_is_passed_over() {
 #[test]
 fn one_name_that_gets_no_answer_is_a_gap() {
     let kdc = Kdc::start(corp()).unwrap();
-    let (mut session, _file) = session(PASSWORD);
+    let (mut session, _file) = session_within(PASSWORD, SILENCE);
     kdc.behave(Step::Ticket, KdcBehaviour::Silent);
     let facts = ask(&mut session, &question(&[&kdc], &[NAME])).unwrap();
     assert!(gap(&facts, NAME).contains("no answer in time"), "{}", gap(&facts, NAME));
@@ -348,7 +362,7 @@ fn one_name_that_gets_no_answer_is_a_gap() {
 #[test]
 fn a_clock_that_is_off() {
     let kdc = Kdc::start(corp()).unwrap();
-    for (offset, words) in [(3_600, "3600 s ahead of ours"), (-3_600, "3600 s behind ours")] {
+    for (offset, words) in [(3_600, " s ahead of ours"), (-3_600, " s behind ours")] {
         kdc.set_clock_offset(offset);
         let (mut session, _file) = session(PASSWORD);
         let mut asked = question(&[&kdc], &[NAME]);
@@ -356,10 +370,12 @@ fn a_clock_that_is_off() {
         let facts = ask(&mut session, &asked).unwrap();
         let clock = facts.kdc.as_ref().unwrap().clock.clone().unwrap();
         assert!(
-            (clock.peer - clock.ours - f64::from(i32::try_from(offset).unwrap())).abs() < 1.0,
+            (clock.peer - clock.ours - f64::from(i32::try_from(offset).unwrap())).abs()
+                < 1.0 + clock.round_trip,
             "{clock:?}"
         );
-        assert!(gap(&facts, NAME).contains(words), "{}", gap(&facts, NAME));
-        assert!(facts.realms[&host("partner.example")].as_ref().is_err_and(|gap| gap.text.contains(words)));
+        assert!(tells(&gap(&facts, NAME), 3_600.0, words), "{}", gap(&facts, NAME));
+        let partner = facts.realms[&host("partner.example")].as_ref();
+        assert!(partner.is_err_and(|gap| tells(&gap.text, 3_600.0, words)), "{facts:?}");
     }
 }

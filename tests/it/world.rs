@@ -151,22 +151,13 @@ pub(crate) fn page(assessment: &Assessment) -> render::Page {
     render::page(metrics::collect(&whole)).unwrap()
 }
 
-/// The latest assessment once it satisfies the condition; fails after a minute: the machine may be busy.
+/// The latest assessment once it satisfies the condition; fails after five minutes: the machine may be busy.
 pub(crate) async fn until(
     latest: &mut tokio::sync::watch::Receiver<Arc<Assessment>>,
     what: &str,
     condition: impl FnMut(&Arc<Assessment>) -> bool,
 ) -> Arc<Assessment> {
-    until_within(latest, what, Duration::from_secs(60), condition).await
-}
-
-/// The same with another limit.
-pub(crate) async fn until_within(
-    latest: &mut tokio::sync::watch::Receiver<Arc<Assessment>>,
-    what: &str,
-    limit: Duration,
-    condition: impl FnMut(&Arc<Assessment>) -> bool,
-) -> Arc<Assessment> {
+    let limit = Duration::from_secs(300);
     match tokio::time::timeout(limit, async { latest.wait_for(condition).await.map(|a| Arc::clone(&a)) })
         .await
     {

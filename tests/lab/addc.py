@@ -209,7 +209,7 @@ def write_client_files(a, lp):
         out.write("[domain_realm]\n" + "".join(f"  .{r.lower()} = {r}\n  {r.lower()} = {r}\n" for r in realms))
     with open(f"{a.dir}/resolv.conf", "w") as out:
         out.write("".join(f"nameserver {ip}\n" for _, ip in a.servers))
-        out.write(f"search {a.dns}\noptions timeout:1 attempts:1\n")
+        out.write(f"search {a.dns}\noptions timeout:5 attempts:2\n")
 
 
 def main():

@@ -4,11 +4,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use super::files::{path, read};
-use super::programs::Program;
+use super::programs::{PATIENCE, Program};
 use super::source::alerts;
 use super::watches;
 use crate::world::{Daemon, World};
@@ -62,9 +63,9 @@ fn walk(target: &str) {
     for block in &commands {
         if printed.len() == 2 {
             // Rules have their health once they were evaluated.
-            let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+            let end = Instant::now() + PATIENCE;
             while prometheus.api("/api/v1/rules", &[]).to_string().contains("\"unknown\"") {
-                assert!(std::time::Instant::now() < end, "the rules are not evaluated");
+                assert!(Instant::now() < end, "the rules are not evaluated");
                 std::thread::sleep(std::time::Duration::from_millis(100));
             }
         }
@@ -94,7 +95,7 @@ fn walk(target: &str) {
     );
 
     // And they work: the scenario's missing SPN waits for its quarter of an hour, with the links of step 2.
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let end = Instant::now() + PATIENCE;
     let pending = loop {
         let all = prometheus.api("/api/v1/alerts", &[]);
         let found = all["data"]["alerts"].as_array().unwrap().iter();
@@ -102,7 +103,7 @@ fn walk(target: &str) {
         if let Some(alert) = found.into_iter().find(name) {
             break alert.clone();
         }
-        assert!(std::time::Instant::now() < end, "{all}");
+        assert!(Instant::now() < end, "{all}");
         std::thread::sleep(std::time::Duration::from_millis(100));
     };
     let annotation = |name: &str| pending["annotations"][name].as_str().unwrap().to_owned();

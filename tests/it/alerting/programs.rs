@@ -11,10 +11,8 @@ use serde_json::Value;
 
 use crate::world::tests;
 
-/// A port that is free now.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+/// What is awaited of these programs takes seconds; the rest is for a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A script of `tests/tools` that says READY and stays; it ends with the pipe on its standard input.
 pub(crate) struct Program {
@@ -26,11 +24,10 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it with a free port as its first argument, and waits until it is ready.
+    /// Starts it with a port of its own choice, and waits until it is ready.
     pub(crate) fn start(script: &str, arguments: &[&str]) -> Self {
-        let port = free_port();
         let mut child = Command::new(tests().join("tools").join(script))
-            .arg(port.to_string())
+            .arg("0")
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -40,19 +37,55 @@ impl Program {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let about =
             line.strip_prefix("READY ").unwrap_or_else(|| panic!("{script} says why it does not start"));
-        Self { child, port, about: serde_json::from_str(about).unwrap() }
+        let about: Value = serde_json::from_str(about).unwrap();
+        let port = u16::try_from(about["port"].as_u64().unwrap()).unwrap();
+        Self { child, port, about }
     }
 
-    /// One GET of its API: the JSON it answers.
+    /// One GET of its API: the JSON it answers. One that it has no time for is asked again: that is the machine's fault.
     pub(crate) fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let (code, body) = self.get(path, parameters);
+            if code == "200" {
+                return serde_json::from_str(&body).unwrap();
+            }
+            // 503: the query was cancelled or ran out of time; 422: it did so while it read its samples (web/api/v1 of Prometheus,
+            // returnAPIError). 000: no answer at all.
+            let is_for_lack_of_time = ["000", "503"].contains(&code.as_str())
+                || code == "422" && ["context", "timed out"].iter().any(|word| body.contains(word));
+            assert!(is_for_lack_of_time && Instant::now() < end, "{path} {parameters:?}: {code} {body}");
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+
+    /// Status and body; 000 where curl got no answer.
+    fn get(&self, path: &str, parameters: &[(&str, &str)]) -> (String, String) {
         let mut curl = Command::new("curl");
-        curl.args(["-fsS", "--noproxy", "*", "-G", &format!("http://127.0.0.1:{}{path}", self.port)]);
+        let seconds = PATIENCE.as_secs().to_string();
+        curl.args(["-sS", "--noproxy", "*", "--max-time", &seconds, "-w", "\n%{http_code}"]);
+        curl.args(["-G", &format!("http://127.0.0.1:{}{path}", self.port)]);
         for (name, value) in parameters {
             curl.args(["--data-urlencode", &format!("{name}={value}")]);
         }
         let output = curl.output().unwrap();
-        assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let (body, code) = printed.rsplit_once('\n').unwrap();
+        (code.to_owned(), body.to_owned() + &String::from_utf8_lossy(&output.stderr))
+    }
+
+    /// Tells it to read its configuration again.
+    pub(crate) fn reload(&self) {
+        let url = format!("http://127.0.0.1:{}/-/reload", self.port);
+        let reload =
+            Command::new("curl").args(["-fsS", "--noproxy", "*", "-X", "POST", &url]).status().unwrap();
+        assert!(reload.success(), "{url}");
+    }
+
+    /// The vector that a query of Prometheus returns.
+    pub(crate) fn query(&self, query: &str) -> Vec<Value> {
+        let answer = self.api("/api/v1/query", &[("query", query)]);
+        answer["data"]["result"].as_array().unwrap().clone()
     }
 }
 
@@ -142,7 +175,7 @@ impl Webhook {
 
     /// The first alert that satisfies the condition; fails after the limit, with what came.
     pub(crate) fn until(&self, what: &str, condition: impl Fn(&Received) -> bool) -> Received {
-        let end = Instant::now() + Duration::from_secs(120);
+        let end = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = self.so_far().into_iter().find(&condition) {
                 return found;

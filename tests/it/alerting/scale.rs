@@ -46,7 +46,7 @@ impl Fleet {
         let farm = Program::start("scale/farm", &arguments);
         let prometheus = Program::start("prometheus/run", &["127.0.0.1:9"]);
         let mut config = format!(
-            "global: {{ scrape_interval: 30s, scrape_timeout: 25s, evaluation_interval: 30s }}\n\
+            "global: {{ scrape_interval: 30s, scrape_timeout: 30s, evaluation_interval: 30s }}\n\
              rule_files: ['{}', '{}']\nscrape_configs:\n  - job_name: {JOB}\n    relabel_configs:\n      \
              - {{ source_labels: [__address__], target_label: instance }}\n      \
              - {{ source_labels: [__address__], target_label: __param_instance }}\n      \
@@ -59,15 +59,11 @@ impl Fleet {
             writeln!(config, "        - sql{number:04}:10188").unwrap();
         }
         fs::write(Path::new(prometheus.about["config"].as_str().unwrap()), config).unwrap();
-        let url = format!("http://127.0.0.1:{}/-/reload", prometheus.port);
-        let reload = std::process::Command::new("curl")
-            .args(["-fsS", "--noproxy", "*", "-X", "POST", &url])
-            .status()
-            .unwrap();
-        assert!(reload.success());
+        prometheus.reload();
         let fleet = Self { prometheus, _farm: farm, _folder: folder };
-        let all = format!("sum(up{{job=\"{JOB}\"}}) == {instances}");
-        let end = Instant::now() + Duration::from_secs(600);
+        // Each of them within the last five minutes: on a busy machine now this one, now that one may miss its moment.
+        let all = format!("count(max_over_time(up{{job=\"{JOB}\"}}[5m]) == 1) == {instances}");
+        let end = Instant::now() + Duration::from_secs(1_200);
         while fleet.query(&all).is_empty() {
             assert!(Instant::now() < end, "not every instance is scraped");
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -77,8 +73,7 @@ impl Fleet {
 
     /// The vector that a query returns.
     pub(crate) fn query(&self, query: &str) -> Vec<Value> {
-        let answer = self.prometheus.api("/api/v1/query", &[("query", query)]);
-        answer["data"]["result"].as_array().unwrap().clone()
+        self.prometheus.query(query)
     }
 
     /// The only number that a query returns.
@@ -106,7 +101,7 @@ impl Fleet {
 async fn the_rules_of_two_thousand_instances_stay_within_their_budget() {
     let fleet = Fleet::start(INSTANCES, &["healthy", "missing_spn", "duplicate_spn", "no_rights"]).await;
     let instances = INSTANCES as f64;
-    assert_eq!(fleet.number(&format!("sum(up{{job=\"{JOB}\"}})")), instances);
+    assert_eq!(fleet.number(&format!("count(up{{job=\"{JOB}\"}})")), instances);
     let most = fleet
         .number("max(count by (mssql_instance) ({mssql_instance!=\"\",__name__=~\"mssql_kerberos_.+\"}))");
     assert!(most < MOST_SERIES, "{most} series of one instance");
@@ -118,22 +113,27 @@ async fn the_rules_of_two_thousand_instances_stay_within_their_budget() {
         rules["data"]["groups"].as_array().unwrap().clone()
     };
     let before = groups();
-    let end = Instant::now() + Duration::from_secs(300);
+    let rules = |groups: &[Value]| -> Vec<Value> {
+        groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).cloned().collect()
+    };
+    let end = Instant::now() + Duration::from_secs(900);
     let groups = loop {
         let now = groups();
-        if now.iter().zip(&before).all(|(now, before)| now["lastEvaluation"] != before["lastEvaluation"]) {
+        // One that ran out of time is evaluated again half a minute later.
+        let is_anew = now.iter().zip(&before).all(|(a, b)| a["lastEvaluation"] != b["lastEvaluation"]);
+        let failed: Vec<Value> = rules(&now).into_iter().filter(|rule| rule["health"] != "ok").collect();
+        if is_anew && failed.is_empty() {
             break now;
         }
-        assert!(Instant::now() < end, "the rules are not evaluated in time");
+        assert!(Instant::now() < end, "the rules are not evaluated in time: {failed:#?}");
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
     let (per_rule, in_all) = BUDGET;
     let (cpu_before, begun) = (fleet.cpu(), Instant::now());
     let (mut sum, mut seconds, mut wrong) = (0, 0.0, Vec::new());
     let mut slowest = BTreeMap::new();
-    for rule in groups.iter().flat_map(|group| group["rules"].as_array().unwrap()) {
+    for rule in &rules(&groups) {
         let (name, query) = (rule["name"].as_str().unwrap(), rule["query"].as_str().unwrap());
-        assert_eq!(rule["health"], "ok", "{name}: {rule}");
         let samples = fleet.samples(query);
         if samples > per_rule * INSTANCES as u64 {
             wrong.push(format!("{name}: {samples}"));

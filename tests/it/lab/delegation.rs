@@ -1,7 +1,5 @@
 //! Each way of delegation, made for real in the lab while the daemon runs: its metric and findings say what `ldapsearch` shows.
 
-use std::time::Duration;
-
 use peers::scenario::Scenario;
 
 use super::domain::{Lab, shared};
@@ -142,7 +140,7 @@ fn each_way_of_delegation_is_what_ldapsearch_shows() {
                 && finding("delegation_forbidden", "info") == number(shown[5])
                 && finding("delegation_missing", "info") == number(!row.gets_through)
         };
-        daemon.until(row.what, Duration::from_secs(60), agrees);
+        daemon.until(row.what, agrees);
     }
     lab.clear();
 }

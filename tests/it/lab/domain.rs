@@ -87,7 +87,10 @@ impl Lab {
 
     /// Moves the clock of a [`Kind::Clock`], such as `+10m`.
     pub(crate) fn move_clock(&self, offset: &str) {
-        std::fs::write(self.text("/clock"), format!("{offset}\n")).unwrap();
+        // In one step: an empty file would be the real time again.
+        let (file, new) = (self.text("/clock"), format!("{}.new", self.text("/clock")));
+        std::fs::write(&new, format!("{offset}\n")).unwrap();
+        std::fs::rename(new, file).unwrap();
     }
 
     /// Sends a signal to a domain controller: `STOP` hangs it, `CONT` wakes it up, `KILL` is its death.

@@ -4,7 +4,6 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use peers::scenario::Scenario;
 
@@ -79,9 +78,7 @@ fn a_daemon_that_is_stopped_ends_by_itself_while_kerberos_is_let_go() {
     let site = Widened::start(&mut lab);
     let daemon = Daemon::start(site.program(&lab), &site.config);
     let directory = [("probe", "directory")];
-    daemon.until("bound", Duration::from_secs(60), |page| {
-        sample(page, "probe_success", &directory) == Some(1.0)
-    });
+    daemon.until("bound", |page| sample(page, "probe_success", &directory) == Some(1.0));
     let status = daemon.stop();
     assert_eq!((status.signal(), status.code()), (None, Some(0)));
     lab.clear();

@@ -21,6 +21,8 @@ pub(crate) struct Site {
     pub(crate) servers: Vec<SqlServer>,
     /// How the exporter logs in to them.
     pub(crate) way: Way,
+    /// `instances[].timeout`, in seconds.
+    pub(crate) timeout: u32,
     folder: tempfile::TempDir,
     _runtime: tokio::runtime::Runtime,
 }
@@ -60,7 +62,7 @@ impl Directory {
             simple: Some((word("user"), word("password"))),
             start_tls: false,
             also: Vec::new(),
-            rhythm: (10, 2),
+            rhythm: (PATIENT, 2),
             ca: std::fs::read_to_string(lab.text("/ca")).unwrap(),
         }
     }
@@ -81,7 +83,8 @@ impl Site {
             let start = |spec: &peers::tds::SqlServerSpec| SqlServer::start(spec.clone(), options.clone());
             scenario.sqlservers.iter().map(|spec| start(spec).unwrap()).collect()
         };
-        Self { scenario, servers, way, folder: tempfile::tempdir().unwrap(), _runtime: runtime }
+        let folder = tempfile::tempdir().unwrap();
+        Self { scenario, servers, way, timeout: PATIENT, folder, _runtime: runtime }
     }
 
     /// The name of an instance in the exporter's configuration.
@@ -102,6 +105,7 @@ impl Site {
         let mut yaml = "web: { listen_addresses: [\"127.0.0.1:0\"] }\ninstances:\n".to_owned();
         for (place, server) in self.servers.iter().enumerate() {
             writeln!(yaml, "  - name: '{}'", self.name(place)).unwrap();
+            writeln!(yaml, "    timeout: {}s", self.timeout).unwrap();
             self.reach(&mut yaml, server.addr());
             for line in self.scenario.instance_settings.iter().filter(|_| place == 0) {
                 writeln!(yaml, "    {line}").unwrap();
@@ -128,6 +132,9 @@ impl Site {
             None => yaml.push_str("  bind: { method: integrated }\n"),
         }
         yaml.push_str(further);
+        if !further.contains("dns: ") {
+            writeln!(yaml, "dns: {{ timeout: {PATIENT}s }}").unwrap();
+        }
         let file = self.folder.path().join("config.yml");
         std::fs::write(&file, yaml).unwrap();
         file
@@ -160,9 +167,14 @@ impl Site {
     }
 }
 
+/// Seconds of a deadline where nobody hangs: it costs nothing then, and a short one would judge the machine.
+pub(crate) const PATIENT: u32 = 60;
+
+/// What is awaited here takes seconds; the rest is for a busy machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
+
 /// A rhythm at which a test can watch.
-pub(crate) const OFTEN: &str =
-    "sqlserver: { refresh: 2s }\nconnections: { refresh: 2s }\ndns: { refresh: 2s }\nhost: { refresh: 2s }\n";
+pub(crate) const OFTEN: &str = "sqlserver: { refresh: 2s }\nconnections: { refresh: 2s }\ndns: { refresh: 2s, timeout: 60s }\nhost: { refresh: 2s }\n";
 
 /// The binary with the lab's DNS and Kerberos configuration.
 pub(crate) fn binary(lab: &Lab) -> Command {
@@ -266,20 +278,16 @@ impl Daemon {
         self.page("/metrics", "text/plain")
     }
 
-    /// The metrics once they satisfy the condition; fails after the limit, with what was served last.
-    pub(crate) fn until(
-        &self,
-        what: &str,
-        limit: Duration,
-        mut condition: impl FnMut(&str) -> bool,
-    ) -> String {
-        let end = Instant::now() + limit;
+    /// The metrics once they satisfy the condition; fails after [`LIMIT`], with what was served last. What is asserted of one page
+    /// belongs into its condition: another probe's answer may still be out.
+    pub(crate) fn until(&self, what: &str, mut condition: impl FnMut(&str) -> bool) -> String {
+        let end = Instant::now() + LIMIT;
         loop {
             let page = self.metrics();
             if condition(&page) {
                 return page;
             }
-            assert!(Instant::now() < end, "not within {limit:?}: {what}\n{page}");
+            assert!(Instant::now() < end, "not within {LIMIT:?}: {what}\n{page}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

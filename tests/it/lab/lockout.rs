@@ -28,7 +28,12 @@ fn an_hour_with_a_wrong_password_is_one_attempt() {
     let before = Forest::own(&lab).number(&sam, "badPwdCount");
     let directory = Directory { simple: Some((user, "Wrong.Passw0rd".to_owned())), ..Directory::of(&lab) };
     mssql_kerberos_exporter::install_crypto().unwrap();
-    let parts = load(&site.configure(&directory, OFTEN)).parts();
+    let mut parts = load(&site.configure(&directory, OFTEN)).parts();
+    // The clock goes faster than answers come: no deadline ends while one is on its way.
+    let day = Duration::from_secs(86_400);
+    parts.instances.iter_mut().for_each(|instance| instance.timeout = day);
+    parts.directory.iter_mut().for_each(|directory| directory.timeout = day);
+    parts.dns.iter_mut().for_each(|dns| dns.timeout = day);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let attempts = runtime.block_on(async {
@@ -48,7 +53,7 @@ fn an_hour_with_a_wrong_password_is_one_attempt() {
             let_io_happen().await;
             n_steps += 1;
             assert!(
-                n_steps < 2_000,
+                n_steps < 20_000,
                 "the directory was never asked: {:?}",
                 latest.borrow().evidence.directory
             );

@@ -18,7 +18,6 @@ use crate::world::tests;
 
 const HOST: &str = "sql01.corp.contoso.com";
 const ACCOUNT: &str = "svc_sql";
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A SQL Server that the exporter can log in to with Kerberos, and its key.
 struct Place {
@@ -62,8 +61,7 @@ impl Place {
         let ca = (encrypted == Encrypted::Yes).then(|| authority.pem().to_owned());
         let options = Options { tls, integrated: Some(acceptor), ..Options::default() };
         let way = Way::Integrated { host: HOST.to_owned(), ca };
-        let mut site = Site::start_with(Scenario::load(&file).unwrap(), &options, way);
-        site.scenario.instance_settings.push("timeout: 3s".to_owned());
+        let site = Site::start_with(Scenario::load(&file).unwrap(), &options, way);
         // It says of itself that it listens where it does, and its account holds that name.
         let port = site.servers[0].addr().port();
         let mut spec = site.scenario.sqlservers[0].clone();
@@ -131,11 +129,10 @@ fn a_name_that_nobody_holds_is_said_with_the_name() {
     let mut lab = shared();
     let place = Place::start(&mut lab, Encrypted::Yes, &[]);
     lab.set(ACCOUNT, "servicePrincipalName", &[&format!("MSSQLSvc/{HOST}")]);
-    let started = Instant::now();
     let page = text(as_exporter(&lab), &place.configure(&lab));
+    // The KDC's answer, not the end of a deadline.
     assert!(page.contains(&format!("ticket for {}: error 7: ", place.spn)), "{page}");
     assert!(page.contains("instances[].address must be the name that the SPN is registered for"), "{page}");
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     assert_eq!(place.site.servers[0].logins(), [], "there was nothing to log in with");
     lab.clear();
 }
@@ -203,7 +200,9 @@ impl Drop for Stopped<'_> {
 #[test]
 fn a_hung_kdc_costs_a_deadline_and_one_thread() {
     let mut lab = shared();
-    let place = Place::start(&mut lab, Encrypted::Yes, &[]);
+    let mut place = Place::start(&mut lab, Encrypted::Yes, &[]);
+    // A deadline that is waited for, and still many times what a login takes.
+    place.site.timeout = 5;
     let config = place.configure(&lab);
     let stopped = Stopped::partner(&lab);
     let krb5 = place.site.secret("krb5.conf", &stopped.as_kdc());
@@ -215,25 +214,26 @@ fn a_hung_kdc_costs_a_deadline_and_one_thread() {
     let started = Instant::now();
     let page = text(program(), &config);
     assert!(page.contains("sqlserver: timeout: "), "{page}");
-    // One deadline of 3 s, the other one meets the thread that still waits; MIT's library alone takes some 27 s.
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}\n{page}", started.elapsed());
+    // One deadline of 5 s, the other one meets the thread that still waits; MIT's library alone takes some 27 s.
+    assert!(started.elapsed() < Duration::from_secs(25), "{:?}\n{page}", started.elapsed());
 
     let daemon = Daemon::start(program(), &config);
-    let mut most = 0;
+    let (mut most, mut has_met) = (0, false);
     let is_up = |page: &str| sample(page, "probe_success", &[("probe", "sqlserver")]) == Some(1.0);
     let timeouts = [("probe", "sqlserver"), ("kind", "timeout")];
-    daemon.until("three attempts", LIMIT, |page| {
+    daemon.until("three attempts", |page| {
         assert!(!is_up(page));
         most = most.max(daemon.n_threads("integrated-login"));
-        sample(page, "probe_failures_total", &timeouts) >= Some(3.0)
+        has_met |= daemon.page("/explain", "text/plain").contains("previous attempt still running");
+        // What is asked without Kerberos is known all the same.
+        has_met
+            && sample(page, "probe_failures_total", &timeouts) >= Some(3.0)
+            && sample(page, "probe_success", &[("probe", "directory")]) == Some(1.0)
     });
     assert_eq!(most, 1, "threads abandoned at once");
-    assert!(daemon.page("/explain", "text/plain").contains("previous attempt still running"));
-    // What is asked without Kerberos is known all the same.
-    assert_eq!(sample(&daemon.metrics(), "probe_success", &[("probe", "directory")]), Some(1.0));
     drop(stopped);
     place.site.secret("krb5.conf", &std::fs::read_to_string(lab.text("/krb5_conf")).unwrap());
-    daemon.until("logged in without a restart", LIMIT, is_up);
+    daemon.until("logged in without a restart", is_up);
     drop(daemon);
     drop(place);
     lab.clear();
@@ -270,13 +270,13 @@ fn a_keytab_of_an_old_password_costs_one_attempt_whoever_logs_in_with_it() {
         };
         n("SQL01") + n("SECOND")
     };
-    daemon.until("refused", LIMIT, |page| refused(page) >= 1.0);
+    daemon.until("refused", |page| refused(page) >= 1.0);
     let looks = |page: &str| {
         let labels = [("mssql_instance", "SQL01"), ("probe", "host")];
         sample(page, "probe_attempts_total", &labels).unwrap()
     };
     let before = looks(&daemon.metrics());
-    let page = daemon.until("five more looks of another probe", LIMIT, |page| looks(page) >= before + 5.0);
+    let page = daemon.until("five more looks of another probe", |page| looks(page) >= before + 5.0);
     assert_eq!(refused(&page), 1.0);
     assert_eq!(n_wrong(&lab), 2, "one by each program");
     drop(daemon);

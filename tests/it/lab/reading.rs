@@ -112,7 +112,7 @@ impl<'a> Forest<'a> {
     pub(crate) fn clock(&self) -> String {
         let address = self.text(&format!("/servers/{}/ip", self.server));
         let output = Command::new("ldapsearch")
-            .args(["-LLL", "-x", "-o", "nettimeout=10", "-H", &format!("ldap://{address}")])
+            .args(["-LLL", "-x", "-o", "nettimeout=60", "-H", &format!("ldap://{address}")])
             .args(["-s", "base", "-b", "", "currentTime"])
             .output()
             .unwrap();
@@ -130,7 +130,7 @@ impl<'a> Forest<'a> {
         let address = self.text(&format!("/servers/{}/ip", self.server));
         let output = Command::new("ldapsearch")
             .env("LDAPTLS_CACERT", self.text("/ca"))
-            .args(["-LLL", "-x", "-ZZ", "-o", "ldif-wrap=no", "-o", "nettimeout=10"])
+            .args(["-LLL", "-x", "-ZZ", "-o", "ldif-wrap=no", "-o", "nettimeout=60"])
             .args(["-H", &format!("ldap://{address}:{port}")])
             .args([
                 "-D",

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use peers::ldap::AccountClass;
 use peers::scenario::Scenario;
@@ -128,7 +127,7 @@ fn play(
     let daemon = Daemon::start(program(), &config);
     let agrees =
         |page: &str| rows.iter().all(|row| row.is_in(page)) && differences(page, &checked.report).is_empty();
-    let page = daemon.until(&format!("{name}: {rows:#?}"), Duration::from_secs(60), agrees);
+    let page = daemon.until(&format!("{name}: {rows:#?}"), agrees);
     assert_eq!(differences(&page, &checked.report), Vec::<String>::new(), "{name}");
     Ok(checked.report)
 }

