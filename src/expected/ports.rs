@@ -107,13 +107,14 @@ struct GroupRows {
     online: BTreeSet<(IpAddr, u16)>,
     /// Ports of distributed network names: these listen on every address.
     network_names: BTreeSet<u16>,
-    /// The instance listens on every address, and so has no row of its own for a single one.
-    is_instance_everywhere: bool,
+    /// There may be listeners, and the instance listens on every address, so that it has no row of its own for a single one.
+    is_beside_the_instance: bool,
 }
 
 impl GroupRows {
-    /// The groups may be hidden, or be known as they were before a failover: what listens on one address beside an
-    /// instance that listens on all is a listener's in any case.
+    /// The groups may be hidden, or be known as they were before a failover: where availability groups are on, what listens on
+    /// one address beside an instance that listens on all is a listener's. Elsewhere it is an endpoint that somebody made
+    /// (CREATE ENDPOINT ... FOR TSQL with LISTENER_IP), which is a port of the instance.
     fn of(instance: &Instance, tsql: &[&Listener], admin: Option<u16>) -> Self {
         let listeners = instance.availability.as_ref().map_or(&[][..], |groups| groups.listeners.as_slice());
         let is_static = |port: u16| is_configured(instance, port);
@@ -133,10 +134,8 @@ impl GroupRows {
                     listener.online_addresses.iter().filter_map(|address| Some((*address, listener.port?)))
                 })
                 .collect(),
-            is_instance_everywhere: tsql
-                .iter()
-                .filter(is_everywhere)
-                .any(|row| !network_names.contains(&row.port)),
+            is_beside_the_instance: instance.properties.is_hadr_enabled
+                && tsql.iter().filter(is_everywhere).any(|row| !network_names.contains(&row.port)),
             network_names,
         }
     }
@@ -146,7 +145,7 @@ impl GroupRows {
             true => self.network_names.contains(&port),
             false => {
                 self.online.contains(&(address, port))
-                    || (self.is_instance_everywhere && !address.is_loopback())
+                    || (self.is_beside_the_instance && !address.is_loopback())
             }
         }
     }

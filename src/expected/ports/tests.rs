@@ -69,6 +69,7 @@ fn the_dac_mirroring_and_offline_rows_do_not_count() {
 fn listener_rows_are_told_from_those_of_the_instance() {
     let split = |change: &dyn Fn(&mut Instance), rows: Vec<Listener>| {
         let mut instance = samples::instance();
+        instance.properties.is_hadr_enabled = true;
         instance.listeners = Ok(rows);
         change(&mut instance);
         let found = ports(&instance).unwrap();
@@ -84,6 +85,9 @@ fn listener_rows_are_told_from_those_of_the_instance() {
     // Without the right to see the groups, or just after a failover, it is no port of the instance either.
     assert_eq!(split(&hidden, everywhere()), (vec![1433], vec![1450]));
     assert_eq!(split(&|_| (), everywhere()), (vec![1433], vec![1450]));
+    // Where there can be no listener it is an endpoint for T-SQL that somebody made, whose clients want the port's SPN.
+    let without_groups = |instance: &mut Instance| instance.properties.is_hadr_enabled = false;
+    assert_eq!(split(&without_groups, everywhere()), (vec![1433, 1450], vec![]));
     // An instance that listens on single addresses has rows of its own for them.
     let single = || vec![row("10.77.0.11", 1433), row("10.77.0.12", 1433), row("10.77.0.50", 1450)];
     assert_eq!(split(&known, single()), (vec![1433], vec![1450]));
