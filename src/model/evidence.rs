@@ -27,6 +27,20 @@ pub struct Evidence {
     pub host: Slot<(), Machine>,
 }
 
+impl Evidence {
+    /// Takes every answer away, as if each probe had failed so; what was counted stays.
+    pub fn forget(&mut self, failure: &Failure) {
+        for slots in &mut self.instances {
+            slots.sqlserver.forget(failure);
+            slots.connections.forget(failure);
+        }
+        self.directory.forget(failure);
+        self.dns.forget(failure);
+        self.ticket.forget(failure);
+        self.host.forget(failure);
+    }
+}
+
 /// What one instance's connection gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstanceEvidence {
@@ -178,6 +192,13 @@ impl<Q, F> Slot<Q, F> {
             }
         };
         self.latest = Some(Attempt { at, duration, failure });
+    }
+
+    fn forget(&mut self, failure: &Failure) {
+        self.good = None;
+        if let Some(latest) = &mut self.latest {
+            latest.failure = Some(failure.clone());
+        }
     }
 
     /// Whether the latest attempt succeeded; `None` before the first.

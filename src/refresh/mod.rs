@@ -1,6 +1,6 @@
-//! When each probe asks: one task for each instance (it owns the one SQL connection) and one for each shared probe. An
-//! assembler judges at each new answer and at the next moment at which evidence expires, and publishes one immutable
-//! assessment. What to ask and what it means is `pipeline`'s; this only waits, asks under deadlines, and remembers.
+//! When each probe asks: one task for each instance (it owns the one SQL connection) and one for each shared probe. The assembler
+//! judges what comes and publishes it. What to ask and what it means is `pipeline`'s; this only waits, asks under deadlines,
+//! and remembers.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::model::directory::DirectoryQuestion;
 use crate::model::dns::DnsQuestion;
@@ -17,10 +16,11 @@ use crate::model::evidence::{Evidence, InstanceEvidence, Slot};
 use crate::model::observed::{Failure, FailureKind, Gap, Known};
 use crate::model::settings::Settings;
 use crate::model::ticket::TicketQuestion;
-use crate::pipeline::{self, Assessment, Questions};
+use crate::pipeline::{Assessment, Questions};
 use crate::sqlserver::Tally;
 use crate::{directory, dns, host, sqlserver, ticket};
 
+mod assembler;
 mod board;
 mod errand;
 mod gate;
@@ -35,6 +35,7 @@ pub use board::now;
 pub use gate::{Gate, Identity};
 pub use once::once;
 
+use assembler::{assembler, look};
 use board::Board;
 use errand::Errand;
 
@@ -224,65 +225,6 @@ impl Drop for Running {
     }
 }
 
-fn assembler(
-    parts: &Parts,
-    board: &Arc<Board>,
-    questions: &watch::Sender<Questions>,
-    latest: &watch::Sender<Arc<Assessment>>,
-) -> Running {
-    let (settings, board) = (Arc::clone(&parts.settings), Arc::clone(board));
-    Running::start(assemble(settings, board, questions.clone(), latest.clone()))
-}
-
-fn look(settings: &Arc<Settings>, board: &Board) -> Assessment {
-    let now = now();
-    pipeline::assess(settings, Arc::new(board.read()), now)
-}
-
-/// Judges at least this often: an `accept` entry ends with its day, and a young service grows older.
-const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
-
-async fn assemble(
-    settings: Arc<Settings>,
-    board: Arc<Board>,
-    questions: watch::Sender<Questions>,
-    latest: watch::Sender<Arc<Assessment>>,
-) {
-    let mut bell = board.listen();
-    let mut could_write = false;
-    loop {
-        bell.mark_unchanged();
-        let assessment = Arc::new(look(&settings, &board));
-        could_write = warned_of_rights(&assessment, could_write);
-        let until = Instant::now() + AT_LEAST_EVERY;
-        let expiry = board::next_expiry(&assessment.evidence, assessment.at).map(Instant::from_std);
-        latest.send_replace(Arc::clone(&assessment));
-        questions.send_if_modified(|old| {
-            let is_new = *old != assessment.questions;
-            if is_new {
-                old.clone_from(&assessment.questions);
-            }
-            is_new
-        });
-        tokio::select! {
-            rung = bell.changed() => if rung.is_err() { return },
-            () = tokio::time::sleep_until(expiry.map_or(until, |expiry| expiry.min(until))) => {}
-        }
-    }
-}
-
-/// An exporter that could change what it watches is told of in the log too (JUDGEMENT 17), once each time it becomes so.
-fn warned_of_rights(assessment: &Assessment, before: bool) -> bool {
-    let could_write = assessment.could_write();
-    if could_write && !before {
-        tracing::warn!(
-            finding = "exporter_overprivileged",
-            "the exporter's own account could write the SPNs that it watches: give it an account without that right"
-        );
-    }
-    could_write
-}
-
 /// Whether every enabled probe has run once, or has nothing to be asked: what readiness means. A probe that
 /// answers must have answered the whole of its question, so that the first page after "ready" is a judgement.
 pub fn has_run_once(assessment: &Assessment) -> bool {
@@ -342,20 +284,5 @@ fn log_change(probe: &str, instance: Option<&str>, before: Option<bool>, outcome
             tracing::warn!(probe, instance, kind = failure.kind.name(), err = %failure.text, "failed");
         }
         Ok(()) | Err(_) => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::warned_of_rights;
-    use crate::samples::Bench;
-
-    #[test]
-    fn an_exporter_that_could_write_is_known_to_the_log() {
-        let writer = Bench::new().with(|bench| {
-            bench.facts.as_mut().unwrap().writable_accounts = Ok(vec!["svc_sql".into()]);
-        });
-        assert!(warned_of_rights(&writer.assess(), false) && warned_of_rights(&writer.assess(), true));
-        assert!(!warned_of_rights(&Bench::new().assess(), true));
     }
 }
