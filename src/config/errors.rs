@@ -113,10 +113,12 @@ pub(super) fn unknown_key(path: &KeyPath, siblings: &[&str], everywhere: &[KeyPa
     }
     // `password_fil` is a slip; `password` is not one of `password_env`, although the two are near.
     let is_slip = siblings.iter().any(|sibling| strsim::damerau_levenshtein(key, sibling) <= 2);
-    if may_hold_secret(&parent) && sounds_secret(key) && !is_slip {
+    let has_secret = may_hold_secret(&parent) || siblings.contains(&"password_file");
+    if has_secret && sounds_secret(key) && !is_slip {
         let name = if is_plain(key) && key.len() <= "password_value".len() { path.clone() } else { parent };
-        let text = "a password is never written into the configuration: use password_file or password_env";
-        return (name, text.to_owned());
+        let variable = if siblings.contains(&"password_env") { " or password_env" } else { "" };
+        let text = format!("a password is never written into the configuration: use password_file{variable}");
+        return (name, text);
     }
     let near = nearest(key, siblings).map(|sibling| parent.key(sibling)).or_else(|| {
         everywhere
