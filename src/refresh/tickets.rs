@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::model::evidence::{Good, Slot};
+use crate::model::host::HostName;
 use crate::model::observed::Now;
 use crate::model::spn::Spn;
 use crate::model::ticket::{ClientName, Offer, TicketFacts, TicketQuestion};
@@ -39,15 +40,20 @@ pub(super) fn part(
     });
     if occasion == Occasion::Grown {
         part.cross_realms.retain(|realm| match good.facts.realms.get(realm) {
-            // The other end was not heard, and there is somebody else to ask by now.
+            // The other end was not heard, as nobody there was known, and somebody is by now: once.
             Some(Ok(path)) if path.refusal().is_none() && path.accepted.is_err() => {
-                question.realms.get(realm) != good.question.realms.get(realm)
+                has_kdcs(question, realm) && !has_kdcs(&good.question, realm)
             }
             Some(Ok(_)) => false,
             Some(Err(_)) | None => true,
         });
     }
     part
+}
+
+/// Whether DNS has given an address of a KDC of this realm.
+fn has_kdcs(question: &TicketQuestion, realm: &HostName) -> bool {
+    question.realms.get(realm).is_some_and(|kdcs| kdcs.iter().any(|kdc| !kdc.addresses.is_empty()))
 }
 
 /// What is known after the answer to a part: the rest is as it was.
@@ -96,7 +102,6 @@ fn asked_about(good: &Good<TicketQuestion, TicketFacts>, client: &ClientName) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::host::HostName;
     use crate::model::observed::Gap;
     use crate::model::ticket::{
         Ask, EncryptionType, Granted, KdcAddress, Standing, Teller, Ticket, TrustPath,
@@ -176,21 +181,30 @@ mod tests {
         one.cross_realms.insert(partner.clone());
         let path = samples::crossing(None, None);
         let unheard = TrustPath { accepted: Err(Gap::peer_failed("no KDC is known")), ..path.clone() };
-        let known = |path: &TrustPath| {
+        let kdcs = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            let mut question = one.clone();
+            let kdc = KdcAddress { addresses, ..KdcAddress::new(host("dc1.partner.example")) };
+            question.realms.insert(partner.clone(), vec![kdc]);
+            question
+        };
+        let n_asked = |question: &TicketQuestion, earlier: &TicketQuestion, path: &TrustPath| {
             let mut slot = Slot::new(Duration::from_secs(10_800));
             let mut answer = facts(&[]);
             answer.realms.insert(partner.clone(), Ok(path.clone()));
-            slot.record(later(0), Duration::ZERO, one.clone(), Ok(answer));
-            slot
+            slot.record(later(0), Duration::ZERO, earlier.clone(), Ok(answer));
+            part(question, &slot, Occasion::Grown, later(0)).cross_realms.len()
         };
-        let mut more = one.clone();
-        more.realms.insert(partner.clone(), vec![KdcAddress::new(host("dc1.partner.example"))]);
-        let n_asked = |question: &TicketQuestion, path: &TrustPath| {
-            part(question, &known(path), Occasion::Grown, later(0)).cross_realms.len()
-        };
-        assert_eq!((n_asked(&one, &unheard), n_asked(&more, &unheard)), (0, 1));
-        assert_eq!(n_asked(&more, &path), 0);
-        assert_eq!(n_asked(&more, &samples::crossing(Some(7), None)), 0);
+        let (named, found) = (kdcs(&[]), kdcs(&["10.77.9.1"]));
+        for earlier in [&one, &named] {
+            assert_eq!(n_asked(earlier, earlier, &unheard), 0);
+            assert_eq!(n_asked(&found, earlier, &unheard), 1);
+        }
+        // By name alone it will be found in a moment; and one more address is no reason.
+        assert_eq!(n_asked(&named, &one, &unheard), 0);
+        assert_eq!(n_asked(&kdcs(&["10.77.9.2", "10.77.9.1"]), &found, &unheard), 0);
+        assert_eq!(n_asked(&found, &one, &path), 0);
+        assert_eq!(n_asked(&found, &one, &samples::crossing(Some(7), None)), 0);
     }
 
     #[test]
