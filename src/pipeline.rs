@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::findings::controllers::controllers;
 use crate::findings::ntlm::{self, Tally};
+use crate::findings::passive;
 use crate::findings::picture::{Outline, Picture};
 use crate::findings::verdict::{Verdict, verdict};
 use crate::findings::{Case, Finding, Outcome, judge};
@@ -87,7 +88,8 @@ pub struct InstanceAssessment {
 
 /// The next question for each probe.
 pub fn questions(settings: &Settings, evidence: &Evidence, now: Now) -> Questions {
-    work_out(settings, evidence, now).1
+    let evidence = passive::what_counts(settings, Arc::new(evidence.clone()), now);
+    work_out(settings, &evidence, now).1
 }
 
 /// What each instance looks like, and the questions: those for tickets depend on the state of each SPN.
@@ -117,7 +119,20 @@ fn outlines(settings: &Settings, evidence: &Evidence, now: Now) -> Vec<Outline> 
 
 /// Judges everything at hand.
 pub fn assess(settings: &Arc<Settings>, evidence: Arc<Evidence>, now: Now) -> Assessment {
+    let mut evidence = passive::what_counts(settings, evidence, now);
     let (pictures, questions) = work_out(settings, &evidence, now);
+    // What is asked no more grows old, and is not stale for that.
+    if pictures.iter().all(|picture| picture.scope.is_err())
+        && evidence.instances.iter().any(|slots| slots.standby().is_some())
+    {
+        let evidence = Arc::make_mut(&mut evidence);
+        let none = |gap: &Gap| Some(gap.clone()).filter(|gap| !gap.reason.is_failing());
+        let off =
+            |slot: &mut Option<Gap>, gap: Option<&Gap>| *slot = slot.take().or_else(|| gap.and_then(none));
+        off(&mut evidence.directory.off, questions.directory.as_ref().err());
+        off(&mut evidence.dns.off, questions.dns.as_ref().err());
+        off(&mut evidence.ticket.off, questions.ticket.as_ref().err());
+    }
     let gaps = (questions.directory.as_ref().err(), questions.ticket.as_ref().err());
     let controllers = controllers(&evidence, &questions.directory, now);
     let instances = settings
@@ -178,7 +193,7 @@ fn directory_question(
         return Err(Gap::disabled("directory.enabled is false"));
     }
     if !outlines.is_empty() && outlines.iter().all(|outline| outline.scope.is_err()) {
-        return Err(Gap::not_applicable("no instance is in a domain"));
+        return Err(passive::nobody_in_scope(evidence));
     }
     // One search asks for the SPNs of all instances: it waits until each has answered once, or failed to.
     if evidence.instances.iter().any(|slots| slots.sqlserver.latest.is_none()) {

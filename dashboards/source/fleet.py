@@ -54,6 +54,11 @@ def with_account(expr: str) -> str:
     return f"({expr}) * on ({IDENTITY}) group_left(service_account) {account} or ({expr}) unless on ({IDENTITY}) {account}"
 
 
+def _by_verdict() -> str:
+    """Instances by verdict. One on a failover cluster counts once: on the node that runs it."""
+    return f"sum by (verdict) ({_one('verdict')} unless on ({IDENTITY}) {_one('instance_active')} == 0)"
+
+
 def _faults() -> str:
     """SPNs at fault. A recommended one may be missing: no client needs it."""
     return f"{_one('spn_status', REQUIRED, status='missing')} or {_one('spn_status', TAKEN)}"
@@ -84,8 +89,8 @@ def build():
         .with_panel(
             figures(
                 "Instances by verdict",
-                "How many instances have each verdict. Unknown is not good news: something that matters could not be looked at.",
-                f"sum by (verdict) ({_one('verdict')})",
+                "How many instances have each verdict; one on a failover cluster counts where it runs. Unknown is not good news: something that matters could not be looked at.",
+                _by_verdict(),
                 "{{verdict}}",
                 states.VERDICT,
                 width=10,
@@ -220,7 +225,7 @@ def build():
             lines(
                 "Instances by verdict over time",
                 "How many instances had each verdict. A falling sum means that exporters stopped answering.",
-                f"sum by (verdict) ({_one('verdict')})",
+                _by_verdict(),
                 "{{verdict}}",
                 words=states.VERDICT,
                 stacked=True,

@@ -110,7 +110,7 @@ def _now(board):
         .with_panel(
             figure(
                 "SQL Server",
-                "Whether the instance answers; no data when it does not. A failover cluster answers from its active node, whichever that is.",
+                "Whether the instance answers; no data when it does not. On a passive node of a failover cluster nothing is judged: look at the node that runs it.",
                 _one("instance_active"),
                 words=states.ACTIVE,
                 width=4,

@@ -1,7 +1,7 @@
 //! The instances: where each is, who asks, and what the operator says of it. Several mistakes are told at once.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::checked::Check;
 use super::locate::KeyPath;
@@ -84,6 +84,10 @@ fn instance(
         address: raw.address.trim().to_owned(),
         address_host: HostName::parse(&address.host)
             .filter(|host| !address.is_loopback() && host.as_str().parse::<IpAddr>().is_err()),
+        address_ip: canonical_address(&address.host)
+            .or_else(|| address.is_loopback().then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+        address_instance: address.instance.clone(),
+        address_port: address.port,
         fqdn,
         service_account,
         aliases,

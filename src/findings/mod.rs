@@ -33,6 +33,8 @@ mod foreign;
 
 pub mod cluster;
 
+pub mod passive;
+
 mod proposals;
 
 pub mod times;
@@ -323,9 +325,10 @@ pub fn judge(case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn finding(rule: &'static Rule, case: &Case<'_>) -> Finding {
-    let judged = match (&case.picture.scope, rule.scope) {
-        (Err(out), Scope::Domain) => Judged::NotApplicable(out.clone()),
-        (Ok(()), _) | (_, Scope::Always) => (rule.check)(case),
+    let judged = match (case.slots.standby(), &case.picture.scope, rule.scope) {
+        (Some(why), _, _) => Judged::NotApplicable(why.text.clone()),
+        (None, Err(out), Scope::Domain) => Judged::NotApplicable(out.clone()),
+        (None, Ok(()), _) | (None, _, Scope::Always) => (rule.check)(case),
     };
     let mut finding = Finding::new(rule, rule.severity_under(case.settings.kerberos_required), judged);
     for subject in &mut finding.subjects {

@@ -6,7 +6,7 @@ use crate::model::account::AccountKey;
 use crate::model::condition::Condition;
 use crate::model::directory::{Account, AccountNames, Computer, DirectoryFacts, Lookup};
 use crate::model::dns::{DnsFacts, Forward};
-use crate::model::evidence::{Evidence, Probe};
+use crate::model::evidence::{Evidence, InstanceEvidence, Probe};
 use crate::model::host::HostName;
 use crate::model::instance::{GroupListener, Instance, OUT_OF_SCOPE_EDITIONS, Platform};
 use crate::model::machine::Machine;
@@ -86,6 +86,9 @@ const SETTLING_SECONDS: f64 = 15.0 * 60.0;
 impl Outline {
     /// Of instance number `index`.
     pub fn of(settings: &Settings, evidence: &Evidence, index: usize, now: Now) -> Self {
+        if let Some(why) = evidence.instances.get(index).and_then(InstanceEvidence::standby) {
+            return Self { scope: Err(why.text.clone()), ..Self::blind(why) };
+        }
         let sight = match Sight::of(settings, evidence, index, now) {
             Ok(sight) => sight,
             Err(gap) => return Self::blind(&gap),

@@ -7,7 +7,7 @@ use super::{Finding, Outcome, Severity};
 pub enum Verdict {
     /// No finding of warning or worse, and no blind spot that could hide one.
     Healthy,
-    /// No domain, or nothing that Kerberos could be for.
+    /// No domain, nothing that Kerberos could be for, or the passive node of a failover cluster instance.
     NotApplicable,
     /// Something that could be a warning or worse was not judged.
     Unknown,

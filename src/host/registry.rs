@@ -35,6 +35,10 @@ pub(super) struct Raw {
     pub(super) accepted_spns: Known<Option<Value>>,
     /// The SID of the process's token.
     pub(super) runs_as: Known<String>,
+    /// `ClusterName`.
+    pub(super) cluster_name: Known<Option<Value>>,
+    /// What the service control manager says of the service.
+    pub(super) is_running: Known<bool>,
 }
 
 /// What the host said of its name.
@@ -59,9 +63,24 @@ pub(super) fn list_of_instances() -> String {
 /// # Errors
 /// If the ID cannot be the name of a key.
 pub(super) fn network_library(instance: &str, id: &Value) -> Known<String> {
+    key_of(instance, id).map(|key| format!(r"{key}\MSSQLServer\SuperSocketNetLib"))
+}
+
+/// The key that a failover cluster instance has on each of its nodes, and no other instance; its value `ClusterName` is the
+/// network name of the instance, not that of the Windows cluster. Observed: public inventory scripts read it, and Microsoft
+/// documents neither.
+///
+/// # Errors
+/// If the ID cannot be the name of a key.
+pub(super) fn cluster(instance: &str, id: &Value) -> Known<String> {
+    key_of(instance, id).map(|key| format!(r"{key}\Cluster"))
+}
+
+/// The key of an instance.
+fn key_of(instance: &str, id: &Value) -> Known<String> {
     match id {
         Value::Text(id) if !id.is_empty() && !id.contains(|c: char| c == '\\' || c.is_control()) => {
-            Ok(format!(r"{SQL_SERVER}\{id}\MSSQLServer\SuperSocketNetLib"))
+            Ok(format!(r"{SQL_SERVER}\{id}"))
         }
         other => Err(Gap::peer_failed(format!(
             r"HKLM\{}: {} has the ID {}",
@@ -90,6 +109,22 @@ pub(super) fn engine(raw: Raw) -> Engine {
         runs_as: raw.runs_as.and_then(|text| {
             Sid::parse(&text).ok_or_else(|| Gap::peer_failed(format!("{} is no SID", printable(&text))))
         }),
+        cluster_name: raw.cluster_name.and_then(|value| cluster_name(value.as_ref())),
+        is_running: raw.is_running,
+    }
+}
+
+/// Without the key, or the value, or a text in it, the instance is in no cluster.
+fn cluster_name(value: Option<&Value>) -> Known<Option<HostName>> {
+    match value {
+        None => Ok(None),
+        Some(Value::Text(text)) if text.trim_matches(['\0', ' ']).is_empty() => Ok(None),
+        Some(other) => {
+            let name = if let Value::Text(text) = other { text } else { "" };
+            HostName::parse(name.trim_end_matches('\0'))
+                .map(Some)
+                .ok_or_else(|| Gap::peer_failed(format!("ClusterName is {}, no name", shown(other))))
+        }
     }
 }
 
@@ -194,6 +229,8 @@ mod tests {
             extended_protection: Ok(None),
             accepted_spns: Ok(None),
             runs_as: Ok(SERVICE.into()),
+            cluster_name: Ok(None),
+            is_running: Ok(true),
         }
     }
 
@@ -258,6 +295,30 @@ mod tests {
     }
 
     #[test]
+    fn a_failover_cluster_instance_has_a_network_name() {
+        let table = [
+            (None, Some(None)),
+            (Some(text("SQLVNN")), Some(Some("sqlvnn"))),
+            (Some(text("SQLVNN\0")), Some(Some("sqlvnn"))),
+            (Some(text("")), Some(None)),
+            (Some(text("\0")), Some(None)),
+            (Some(text("a b")), None),
+            (Some(Value::Number(1)), None),
+            (Some(Value::Other), None),
+        ];
+        for (value, expected) in table {
+            let engine = engine(Raw { cluster_name: Ok(value.clone()), ..raw() });
+            let found = engine.cluster_name.as_ref().map(|name| name.as_ref().map(HostName::as_str));
+            assert_eq!(found.ok(), expected, "{value:?}");
+            assert_eq!(engine.is_running, Ok(true));
+        }
+        let refused = Gap::no_permission("refused");
+        let hidden = Raw { cluster_name: Err(refused.clone()), is_running: Err(refused.clone()), ..raw() };
+        let engine = engine(hidden);
+        assert_eq!((engine.cluster_name, engine.is_running), (Err(refused.clone()), Err(refused)));
+    }
+
+    #[test]
     fn what_could_not_be_read_stays_a_gap_of_its_own() {
         let refused = Gap::no_permission("refused");
         let engine = engine(Raw {
@@ -276,6 +337,10 @@ mod tests {
         assert_eq!(
             key(text("MSSQL16.PROD")).as_deref(),
             Ok(r"SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.PROD\MSSQLServer\SuperSocketNetLib")
+        );
+        assert_eq!(
+            cluster("PROD", &text("MSSQL16.PROD")).as_deref(),
+            Ok(r"SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.PROD\Cluster")
         );
         for id in [text(""), text(r"..\..\x"), text("a\0b"), Value::Number(7), Value::Other] {
             assert_eq!(key(id.clone()).unwrap_err().reason, Reason::PeerFailed, "{id:?}");

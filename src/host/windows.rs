@@ -53,9 +53,13 @@ fn engine(services: &Known<Services>, instance: String, id: &Value) -> Engine {
     };
     let extended_protection = read("ExtendedProtection");
     let accepted_spns = read("AcceptedSPNs");
+    let cluster_name =
+        registry::cluster(&instance, id).and_then(|path| value(&open(&path), &path, "ClusterName"));
     let services = services.as_ref().map_err(Clone::clone);
-    let runs_as = services.and_then(|services| services.owner(&registry::service(&instance)));
-    registry::engine(Raw { instance, extended_protection, accepted_spns, runs_as })
+    let service = registry::service(&instance);
+    let is_running = services.clone().and_then(|services| services.is_running(&service));
+    let runs_as = services.and_then(|services| services.owner(&service));
+    registry::engine(Raw { instance, extended_protection, accepted_spns, runs_as, cluster_name, is_running })
 }
 
 /// `None`: there is no such key.

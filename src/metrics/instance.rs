@@ -16,14 +16,17 @@ pub(super) const FAMILIES: &[Family] = &[
         source: Source::Instance(info),
     },
     Family {
-        // A session ends on the active node whoever asks: what a passive node does is not to be seen through SQL.
+        // A session ends on the active node whoever asks: that this one is passive is the host's word.
         name: "instance_active",
         kind: Kind::Gauge,
         labels: &[],
-        help: "1 while the instance answers; never 0, as a cluster answers from its active node. Cached.",
+        help: "1 while the instance answers, 0 on a node of its failover cluster where it is stopped (Windows). Cached.",
         cap: 1,
         source: Source::Instance(|view, rows| {
-            if facts(view).is_ok() {
+            let slots = view.assessment.evidence.instances.get(view.index);
+            if slots.is_some_and(|slots| slots.standby().is_some()) {
+                rows.add([], 0.0);
+            } else if facts(view).is_ok() {
                 rows.add([], 1.0);
             }
         }),

@@ -154,3 +154,44 @@ fn the_kdc_tells_its_own_time_and_an_error_in_the_way_has_its_name() {
         assert_eq!(has_clock, text.contains("ticket_granted{"), "{text}");
     }
 }
+
+/// From what the registry and the service manager said to the page.
+#[test]
+fn a_passive_node_is_a_zero_and_no_failure() {
+    let node = |is_running| {
+        Bench::new()
+            .engine(|engine| {
+                engine.cluster_name = Ok(Some(samples::host("SQLVNN")));
+                engine.is_running = Ok(is_running);
+            })
+            .with(|bench| {
+                bench.is_silent = true;
+                bench.settings.instances[0].address_ip = Some("127.0.0.1".parse().unwrap());
+            })
+    };
+    let samples = |bench: &Bench, family: &str, label: &str| {
+        let (filled, _) = page(bench);
+        let filled = filled.into_iter().find(|filled| filled.family.name == family);
+        let samples = filled.into_iter().flat_map(|filled| filled.samples);
+        samples
+            .filter(|sample| sample.labels.iter().any(|text| text == label))
+            .map(|sample| sample.value)
+            .collect::<Vec<_>>()
+    };
+    let (passive, broken, active) =
+        (node(false), node(true), Bench::new().engine(|engine| engine.is_running = Ok(true)));
+    let name = "MSSQLSERVER";
+    for (bench, is_active, success, verdict) in [
+        (&passive, vec![0.0], vec![], vec![1.0]),
+        (&broken, vec![], vec![0.0], vec![0.0]),
+        (&active, vec![1.0], vec![1.0], vec![0.0]),
+    ] {
+        assert_eq!(samples(bench, "instance_active", name), is_active);
+        assert_eq!(samples(bench, "probe_success", "sqlserver"), success);
+        assert_eq!(samples(bench, "verdict", "not_applicable"), verdict);
+    }
+    for family in ["finding", "finding_unknown", "spn_status", "connections", "instance_info"] {
+        assert_eq!(samples(&passive, family, name), [0.0; 0], "{family}");
+    }
+    assert_eq!(samples(&passive, "probe_success", "host"), [1.0]);
+}

@@ -50,6 +50,19 @@ pub struct InstanceEvidence {
     pub connections: Slot<ConnectionsQuestion, Connections>,
 }
 
+impl InstanceEvidence {
+    /// Nothing of it counts, for this reason: the host is the passive node of a failover cluster.
+    pub fn stand_by(&mut self, why: &Gap) {
+        self.sqlserver.off = Some(why.clone());
+        self.connections.off = Some(why.clone());
+    }
+
+    /// Why nothing of it counts, if so. These probes cannot be switched off otherwise.
+    pub const fn standby(&self) -> Option<&Gap> {
+        self.sqlserver.off.as_ref()
+    }
+}
+
 /// The probes, as the label `probe` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Probe {

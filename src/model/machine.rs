@@ -39,6 +39,10 @@ pub struct Engine {
     pub accepted_spns: Known<Vec<Spn>>,
     /// The owner of the process's token: the account it really runs as.
     pub runs_as: Known<Sid>,
+    /// The network name that clients reach it by, if it is a failover cluster instance (FCI), of which this host is a node.
+    pub cluster_name: Known<Option<HostName>>,
+    /// Whether its service runs on this host, starting and stopping included.
+    pub is_running: Known<bool>,
 }
 
 /// Extended Protection for Authentication.

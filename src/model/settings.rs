@@ -46,6 +46,12 @@ pub struct InstanceSettings {
     pub address: String,
     /// Its host part where that is a DNS name other than `localhost`: a name that clients use too.
     pub address_host: Option<HostName>,
+    /// Its host part where that is an IP address; `localhost` is a loopback address.
+    pub address_ip: Option<IpAddr>,
+    /// Its named instance; `None` for the default one, and where only a port tells which it is.
+    pub address_instance: Option<String>,
+    /// Its port, if it has one.
+    pub address_port: Option<u16>,
     /// `fqdn`: the operator's word on the name that clients use.
     pub fqdn: Option<HostName>,
     /// `service_account`: needed on Linux, where SQL Server cannot tell it.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::findings::encryption::Keys;
+use crate::findings::passive;
 use crate::findings::picture::{Outline, Picture};
 use crate::findings::spns::{JudgedSpn, Status};
 use crate::model::condition::{Cipher, Condition, PasswordSet};
@@ -37,7 +38,7 @@ pub(super) fn question(
 ) -> Known<TicketQuestion> {
     let own = settings.ticket.as_ref().map_err(Clone::clone)?;
     if !pictures.is_empty() && pictures.iter().all(|picture| picture.scope.is_err()) {
-        return Err(Gap::not_applicable("no instance is in a domain"));
+        return Err(passive::nobody_in_scope(evidence));
     }
     let home = home(settings, own, evidence, now).ok_or_else(|| {
         Gap::peer_failed(

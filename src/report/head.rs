@@ -35,6 +35,9 @@ pub(super) fn instance(
         }
         Err(gap) => row("instance", &format!("{}: {gap}", own.address)),
     }
+    if slots.standby().is_some() {
+        return;
+    }
     if let Err(why) = &picture.scope {
         row("domain", why);
         return;

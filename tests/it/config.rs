@@ -115,6 +115,11 @@ fn without_any_file_one_local_instance() {
     assert_eq!(config.file, None);
     let (declared, reached) = config.instances().next().unwrap();
     assert_eq!((declared.name.as_str(), declared.address.as_str()), ("MSSQLSERVER", "localhost"));
+    assert_eq!(declared.address_ip, Some("127.0.0.1".parse().unwrap()));
+    assert_eq!(
+        (&declared.address_host, &declared.address_instance, declared.address_port),
+        (&None, &None, None)
+    );
     assert_eq!((&reached.login, reached.encryption), (&Login::Integrated, Encryption::Mandatory));
     assert_eq!(reached.timeout, Duration::from_secs(5));
     assert_eq!(config.instances.len(), 1);

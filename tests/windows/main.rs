@@ -20,6 +20,7 @@ const WINE: &str = "/usr/lib/wine/wine64";
 const SQL_SERVER: &str = r"HKLM\SOFTWARE\Microsoft\Microsoft SQL Server";
 const LIBRARY: &str =
     r"HKLM\SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.MSSQLSERVER\MSSQLServer\SuperSocketNetLib";
+const CLUSTER: &str = r"HKLM\SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.MSSQLSERVER\Cluster";
 const TCPIP: &str = r"HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters";
 const POLICY: &str = r"HKLM\SOFTWARE\Policies\Microsoft\System\DNSClient";
 const ALIAS: &str = "MSSQLSvc/sales.corp.contoso.com:1433";
@@ -262,4 +263,35 @@ fn the_account_of_an_instances_process_is_its_tokens() {
     assert!(page.contains(finding) && page.contains(&format!("the process runs as {sid}")), "{page}");
     wine(&["net", "stop", "MSSQLSERVER"]);
     wine(&["sc", "delete", "MSSQLSERVER"]);
+}
+
+#[test]
+fn a_failover_cluster_instance_that_is_stopped_here_is_the_passive_node() {
+    prepare_host();
+    let world = World::start();
+    // Nobody answers at port 1, as nobody does where SQL Server is stopped.
+    let file = world.folder.path().join("config.yml");
+    let yaml = std::fs::read_to_string(&file).unwrap();
+    let address = yaml.lines().find(|line| line.contains("address:")).unwrap();
+    let start = address.split("address:").next().unwrap();
+    std::fs::write(&file, yaml.replace(address, &format!("{start}address: 127.0.0.1:1"))).unwrap();
+    let check = || {
+        let Output { status, stdout, .. } = world.exporter(&["check"]).output().unwrap();
+        (status.code(), text(&stdout))
+    };
+    let passive = "stopped on this node of the failover cluster instance sqlvnn";
+    let sid = world.folder.path().join("sid");
+    let command = format!("\"Z:{}\" \"Z:{}\"", variable("SERVICE_EXE"), sid.display()).replace('/', r"\");
+    wine(&["sc", "create", "MSSQLSERVER", "binPath=", &command, "start=", "demand"]);
+    let (code, page) = check();
+    assert!(code != Some(0) && !page.contains(passive), "stopped, and in no cluster\n{page}");
+    set(CLUSTER, "ClusterName", "REG_SZ", "SQLVNN");
+    let (code, page) = check();
+    assert!(code == Some(0) && page.contains(passive), "{page}");
+    wine(&["net", "start", "MSSQLSERVER"]);
+    let (code, page) = check();
+    wine(&["net", "stop", "MSSQLSERVER"]);
+    wine(&["sc", "delete", "MSSQLSERVER"]);
+    unset(CLUSTER, "ClusterName");
+    assert!(code != Some(0) && !page.contains(passive), "it runs here\n{page}");
 }

@@ -162,6 +162,8 @@ mod tests {
                     extended_protection: Err(Bench::refused()),
                     accepted_spns: Err(Bench::refused()),
                     runs_as: Err(Bench::refused()),
+                    cluster_name: Err(Bench::refused()),
+                    is_running: Err(Bench::refused()),
                 };
                 bench.machine.engines = Ok(names.iter().map(engine).collect());
             },

@@ -1,11 +1,11 @@
-//! As whom the service of an instance runs: its process, and the account of that process's token. Asks the service control
+//! Whether the service of an instance runs, and as whom: its process, and the account of that process's token. Asks the service control
 //! manager for its status alone, starts and stops nothing.
 
 use std::io;
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 use windows_service::Error;
-use windows_service::service::ServiceAccess;
+use windows_service::service::{ServiceAccess, ServiceState, ServiceStatus};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
 use crate::model::observed::{Gap, Known, printable};
@@ -32,11 +32,20 @@ impl Services {
         Ok(owner)
     }
 
-    fn process(&self, service: &str) -> Known<u32> {
+    /// Whether the service runs here in any state but stopped: one that is starting or stopping is not given up yet.
+    pub(super) fn is_running(&self, service: &str) -> Known<bool> {
+        Ok(self.status(service)?.current_state != ServiceState::Stopped)
+    }
+
+    fn status(&self, service: &str) -> Known<ServiceStatus> {
         self.0
             .open_service(service, ServiceAccess::QUERY_STATUS)
             .and_then(|opened| opened.query_status())
-            .map_err(|error| gap(&format!("the service {service}"), &error))?
+            .map_err(|error| gap(&format!("the service {service}"), &error))
+    }
+
+    fn process(&self, service: &str) -> Known<u32> {
+        self.status(service)?
             .process_id
             .ok_or_else(|| Gap::peer_failed(format!("the service {service} does not run")))
     }

@@ -37,6 +37,8 @@ impl Bench {
             extended_protection: Ok(ExtendedProtection::Off),
             accepted_spns: Ok(Vec::new()),
             runs_as: Ok(sid("svc_sql")),
+            cluster_name: Ok(None),
+            is_running: Ok(true),
         };
         change(&mut engine);
         self.with(|bench| bench.machine.engines = Ok(vec![engine]))

@@ -283,8 +283,8 @@ pub(crate) fn records() -> Vec<Record> {
         ),
         record(
             "job_verdict:mssql_kerberos_verdict:sum",
-            "sum by (job, verdict) (mssql_kerberos_verdict)".to_owned(),
-            "instances by verdict",
+            format!("sum by (job, verdict) (mssql_kerberos_verdict unless {KEY} mssql_kerberos_instance_active == 0)"),
+            "instances by verdict; a failover cluster instance counts on the node that runs it",
         ),
         record(
             "job_finding:mssql_kerberos_finding:instances",
