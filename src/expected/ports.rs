@@ -117,7 +117,6 @@ impl GroupRows {
     /// (CREATE ENDPOINT ... FOR TSQL with LISTENER_IP), which is a port of the instance.
     fn of(instance: &Instance, tsql: &[&Listener], admin: Option<u16>) -> Self {
         let listeners = instance.availability.as_ref().map_or(&[][..], |groups| groups.listeners.as_slice());
-        let is_static = |port: u16| is_configured(instance, port);
         let has_other = |port: u16| tsql.iter().any(|row| row.port != port && Some(row.port) != admin);
         let is_everywhere = |row: &&&Listener| {
             Some(row.port) != admin && row.address.is_some_and(|address| address.is_unspecified())
@@ -125,7 +124,9 @@ impl GroupRows {
         let network_names: BTreeSet<u16> = listeners
             .iter()
             .filter(|listener| listener.is_distributed_network_name)
-            .filter_map(|listener| listener.port.filter(|port| !is_static(*port) && has_other(*port)))
+            .filter_map(|listener| {
+                listener.port.filter(|port| !is_configured(instance, *port) && has_other(*port))
+            })
             .collect();
         Self {
             online: listeners

@@ -28,19 +28,23 @@ pub(super) fn assembler(
 
 /// What the evidence means now.
 pub(super) fn look(settings: &Arc<Settings>, board: &Board) -> Assessment {
-    let judge = |evidence, now| pipeline::assess(settings, Arc::new(evidence), now);
-    contained(board.read(), now(), judge)
+    let judge = |evidence, now| pipeline::assess(settings, evidence, now);
+    contained(Arc::new(board.read()), now(), judge)
 }
 
 /// A judgement that panics, which would be a defect of ours, leaves a page that knows nothing: the one before it would stand still
 /// and be believed.
-fn contained(evidence: Evidence, now: Now, judge: impl Fn(Evidence, Now) -> Assessment) -> Assessment {
-    catch_unwind(AssertUnwindSafe(|| judge(evidence.clone(), now))).unwrap_or_else(|_| {
+fn contained(
+    evidence: Arc<Evidence>,
+    now: Now,
+    judge: impl Fn(Arc<Evidence>, Now) -> Assessment,
+) -> Assessment {
+    catch_unwind(AssertUnwindSafe(|| judge(Arc::clone(&evidence), now))).unwrap_or_else(|_| {
         let text = "judging what the probes answered panicked: a defect of the exporter";
         tracing::error!("{text}; nothing is claimed until it is over");
-        let mut evidence = evidence;
+        let mut evidence = Arc::unwrap_or_clone(evidence);
         evidence.forget(&Failure::new(FailureKind::Internal, text));
-        judge(evidence, now)
+        judge(Arc::new(evidence), now)
     })
 }
 
@@ -109,11 +113,11 @@ mod tests {
     fn a_judgement_that_panics_claims_nothing() {
         let healthy = Bench::new().assess();
         let settings = Arc::clone(&healthy.settings);
-        let judge = |evidence: Evidence, now| {
+        let judge = |evidence: Arc<Evidence>, now| {
             assert!(evidence.directory.good.is_none(), "an answer that nobody foresaw");
-            pipeline::assess(&settings, Arc::new(evidence), now)
+            pipeline::assess(&settings, evidence, now)
         };
-        let page = contained((*healthy.evidence).clone(), healthy.at, judge);
+        let page = contained(Arc::clone(&healthy.evidence), healthy.at, judge);
         assert_eq!(
             (healthy.instances[0].verdict, page.instances[0].verdict),
             (Verdict::Healthy, Verdict::Unknown)

@@ -33,18 +33,10 @@ pub async fn once(parts: &Parts) -> Assessment {
         host: parts.host.clone(),
         gate: Arc::default(),
     };
-    for round in 0..MOST_ROUNDS {
-        if !ask(parts, &mut sessions, &mut evidence, round).await {
-            break;
-        }
-    }
+    ask_all(parts, &mut sessions, &mut evidence, 0).await;
     count_connections(parts, &mut sessions, &mut evidence).await;
     // Who is connected makes questions too: whether the trust that somebody comes by works. Mostly there is none.
-    for round in 1..MOST_ROUNDS {
-        if !ask(parts, &mut sessions, &mut evidence, round).await {
-            break;
-        }
-    }
+    ask_all(parts, &mut sessions, &mut evidence, 1).await;
     pipeline::assess(&parts.settings, Arc::new(evidence), now())
 }
 
@@ -73,6 +65,15 @@ enum Back {
     Dns(dns::Session),
     Ticket(Box<ticket::Session>),
     Nobody,
+}
+
+/// Rounds, of which this is the first, until nothing is new.
+async fn ask_all(parts: &Parts, sessions: &mut Sessions, evidence: &mut Evidence, first: usize) {
+    for round in first..MOST_ROUNDS {
+        if !ask(parts, sessions, evidence, round).await {
+            break;
+        }
+    }
 }
 
 /// One round; whether anything was new.
